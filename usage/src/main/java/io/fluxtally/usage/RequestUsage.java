@@ -1,0 +1,222 @@
+package io.fluxtally.usage;
+
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One booked request: one HTTP request to a provider and its response, the unit that is billed.
+ *
+ * <p>It holds figures and labels only: no prompt, no answer, no key. A label that is not known is null.
+ *
+ * @param requestId this request's own id, unique; adding two with the same id to a tally adds one
+ * @param runId the run it belongs to, or null for a request that was made outside any run
+ * @param callId the model call it was made for, or null if it was made outside a call that Fluxtally saw
+ * @param responseId the provider's id of the response
+ * @param agent the agent that asked
+ * @param node the graph node that asked
+ * @param round the turn of the agent's loop, from 1
+ * @param attempt which try this was, from 1; more than 1 after a try that failed
+ * @param provider the provider's family as its wire format tells it, such as {@code dashscope} or {@code openai}
+ * @param requestModel the model asked for
+ * @param responseModel the model that answered, by its own account
+ * @param usage the tokens, or null exactly if the source is {@link UsageSource#MISSING}
+ * @param source where the figure comes from
+ * @param outcome how the request ended
+ * @param start when the request was sent
+ * @param timeToFirstChunk from the start to the first byte of the response's body, or null if none came
+ * @param duration from the start to the end of the response
+ */
+public record RequestUsage(
+        String requestId,
+        @Nullable String runId,
+        @Nullable String callId,
+        @Nullable String responseId,
+        @Nullable String agent,
+        @Nullable String node,
+        @Nullable Integer round,
+        int attempt,
+        @Nullable String provider,
+        @Nullable String requestModel,
+        @Nullable String responseModel,
+        @Nullable TokenUsage usage,
+        UsageSource source,
+        RequestOutcome outcome,
+        Instant start,
+        @Nullable Duration timeToFirstChunk,
+        Duration duration) {
+
+    /**
+     * Checks what holds for every request.
+     *
+     * @throws IllegalArgumentException if usage is given for a missing figure or lacking for another, or an ordinal is
+     *     not positive
+     */
+    public RequestUsage {
+        Objects.requireNonNull(requestId, "requestId");
+        Objects.requireNonNull(source, "source");
+        Objects.requireNonNull(outcome, "outcome");
+        Objects.requireNonNull(start, "start");
+        Objects.requireNonNull(duration, "duration");
+        if ((usage == null) != (source == UsageSource.MISSING)) {
+            throw new IllegalArgumentException(
+                    "usage must be null exactly if source is MISSING, but source is %s and usage is %s"
+                            .formatted(source, usage));
+        }
+        if (attempt < 1) {
+            throw new IllegalArgumentException("attempt must be 1 or more, but is " + attempt);
+        }
+        if (round != null && round < 1) {
+            throw new IllegalArgumentException("round must be 1 or more, but is " + round);
+        }
+    }
+
+    /** The model this request is counted under: the one that answered, else the one asked for, else null. */
+    public @Nullable String model() {
+        return responseModel != null ? responseModel : requestModel;
+    }
+
+    /** A builder for a request that was sent at the given time. */
+    public static Builder builder(String requestId, Instant start) {
+        return new Builder(requestId, start);
+    }
+
+    /** Collects what is known of a request. Not safe for use by several threads. */
+    public static final class Builder {
+
+        private final String requestId;
+        private final Instant start;
+        private @Nullable String runId;
+        private @Nullable String callId;
+        private @Nullable String responseId;
+        private @Nullable String agent;
+        private @Nullable String node;
+        private @Nullable Integer round;
+        private int attempt = 1;
+        private @Nullable String provider;
+        private @Nullable String requestModel;
+        private @Nullable String responseModel;
+        private @Nullable TokenUsage usage;
+        private UsageSource source = UsageSource.MISSING;
+        private RequestOutcome outcome = RequestOutcome.COMPLETED;
+        private @Nullable Duration timeToFirstChunk;
+        private Duration duration = Duration.ZERO;
+
+        private Builder(String requestId, Instant start) {
+            this.requestId = requestId;
+            this.start = start;
+        }
+
+        /** Sets the run. */
+        public Builder runId(@Nullable String value) {
+            this.runId = value;
+            return this;
+        }
+
+        /** Sets the model call. */
+        public Builder callId(@Nullable String value) {
+            this.callId = value;
+            return this;
+        }
+
+        /** Sets the provider's id of the response; an empty one is none. */
+        public Builder responseId(@Nullable String value) {
+            this.responseId = emptyToNull(value);
+            return this;
+        }
+
+        /** Sets the agent. */
+        public Builder agent(@Nullable String value) {
+            this.agent = value;
+            return this;
+        }
+
+        /** Sets the node. */
+        public Builder node(@Nullable String value) {
+            this.node = value;
+            return this;
+        }
+
+        /** Sets the round, from 1. */
+        public Builder round(@Nullable Integer value) {
+            this.round = value;
+            return this;
+        }
+
+        /** Sets the attempt, from 1; 1 unless set. */
+        public Builder attempt(int value) {
+            this.attempt = value;
+            return this;
+        }
+
+        /** Sets the provider's family. */
+        public Builder provider(@Nullable String value) {
+            this.provider = value;
+            return this;
+        }
+
+        /** Sets the model asked for; an empty one is none. */
+        public Builder requestModel(@Nullable String value) {
+            this.requestModel = emptyToNull(value);
+            return this;
+        }
+
+        /** Sets the model that answered; an empty one is none. */
+        public Builder responseModel(@Nullable String value) {
+            this.responseModel = emptyToNull(value);
+            return this;
+        }
+
+        /** Sets the figure and where it comes from; {@code MISSING} and no usage unless set. */
+        public Builder usage(@Nullable TokenUsage value, UsageSource from) {
+            this.usage = value;
+            this.source = from;
+            return this;
+        }
+
+        /** Sets how the request ended; {@code COMPLETED} unless set. */
+        public Builder outcome(RequestOutcome value) {
+            this.outcome = value;
+            return this;
+        }
+
+        /** Sets the time to the first byte of the body. */
+        public Builder timeToFirstChunk(@Nullable Duration value) {
+            this.timeToFirstChunk = value;
+            return this;
+        }
+
+        /** Sets the time to the end of the response. */
+        public Builder duration(Duration value) {
+            this.duration = value;
+            return this;
+        }
+
+        /** The request as collected so far. */
+        public RequestUsage build() {
+            return new RequestUsage(
+                    requestId,
+                    runId,
+                    callId,
+                    responseId,
+                    agent,
+                    node,
+                    round,
+                    attempt,
+                    provider,
+                    requestModel,
+                    responseModel,
+                    usage,
+                    source,
+                    outcome,
+                    start,
+                    timeToFirstChunk,
+                    duration);
+        }
+
+        private static @Nullable String emptyToNull(@Nullable String value) {
+            return value == null || value.isEmpty() ? null : value;
+        }
+    }
+}

@@ -1,0 +1,68 @@
+package io.fluxtally.usage;
+
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The accumulator behind a run: requests go in, {@link RunUsage} snapshots come out.
+ *
+ * <p>A request is added once, however often it is offered: its {@link RequestUsage#requestId()} tells. A tally made by
+ * {@link #branch()} starts from zero and hands every request on to the tally it was made from, so that a part of a run
+ * (a node, a parallel branch, a sub-agent) can be read on its own and is in the whole exactly once.
+ *
+ * <p>Safe for use by any number of threads; nothing in it blocks. A snapshot is always consistent: it holds the requests
+ * whose {@code add} took effect before it, and its total is their sum.
+ */
+public final class RunTally {
+
+    private final @Nullable RunTally parent;
+    private final AtomicReference<RunUsage.@Nullable Entry> last = new AtomicReference<>();
+    private final Set<String> requestIds = ConcurrentHashMap.newKeySet();
+
+    /** A tally of its own, empty. */
+    public RunTally() {
+        this(null);
+    }
+
+    private RunTally(@Nullable RunTally parent) {
+        this.parent = parent;
+    }
+
+    /** An empty tally for a part of this one: what is added to it is added here too. */
+    public RunTally branch() {
+        return new RunTally(this);
+    }
+
+    /**
+     * Adds a request here and to all tallies above.
+     *
+     * @return whether it was new here
+     */
+    public boolean add(RequestUsage request) {
+        boolean added = requestIds.add(request.requestId());
+        if (added) {
+            RunUsage.Entry current;
+            RunUsage.Entry next;
+            do {
+                current = last.get();
+                next = RunUsage.Entry.after(current, request);
+            } while (!last.compareAndSet(current, next));
+        }
+        if (parent != null) {
+            parent.add(request);
+        }
+        return added;
+    }
+
+    /** Adds all requests of a snapshot that are not here yet, here and to all tallies above. */
+    public void addAll(RunUsage usage) {
+        usage.requests().forEach(this::add);
+    }
+
+    /** What was added so far. */
+    public RunUsage usage() {
+        return new RunUsage(last.get());
+    }
+}

@@ -1,0 +1,124 @@
+package io.fluxtally.usage;
+
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a run had used at one moment: its total, its requests, and the same by model, node, agent and round.
+ *
+ * <p>Every view is a fold over the same requests, so each adds up to the total. A request without the label of a view is
+ * counted under {@link #NONE} (round 0), so none is left out.
+ *
+ * <p>Immutable and safe for use by any number of threads. Taking one costs nothing; a view is folded when it is asked
+ * for, in the number of requests.
+ */
+public final class RunUsage {
+
+    /** The key of requests that lack the label of a view. */
+    public static final String NONE = "none";
+
+    /** What a run without any request has used. */
+    public static final RunUsage EMPTY = new RunUsage(null);
+
+    private final @Nullable Entry last;
+
+    RunUsage(@Nullable Entry last) {
+        this.last = last;
+    }
+
+    /** A request and all those booked before it, with their sum. */
+    record Entry(RequestUsage request, @Nullable Entry previous, UsageSum sum) {
+
+        static Entry after(@Nullable Entry previous, RequestUsage request) {
+            return new Entry(request, previous, sumOf(previous).plus(request));
+        }
+
+        static UsageSum sumOf(@Nullable Entry entry) {
+            return entry == null ? UsageSum.EMPTY : entry.sum;
+        }
+    }
+
+    /** The sum over all requests of the run. */
+    public UsageSum sum() {
+        return Entry.sumOf(last);
+    }
+
+    /** The tokens of all requests of the run: exact if {@link #isComplete()}. */
+    public TokenUsage total() {
+        return sum().total();
+    }
+
+    /** How many requests were booked without the provider's final figure. */
+    public long unreported() {
+        return sum().unreported();
+    }
+
+    /** Whether the total is exact: every request has the provider's final figure. */
+    public boolean isComplete() {
+        return sum().isComplete();
+    }
+
+    /** The requests in the order in which they were booked. */
+    public List<RequestUsage> requests() {
+        RequestUsage[] requests = new RequestUsage[Math.toIntExact(sum().requests())];
+        Entry entry = last;
+        for (int i = requests.length - 1; entry != null; i--) {
+            requests[i] = entry.request;
+            entry = entry.previous;
+        }
+        return List.of(requests);
+    }
+
+    /** The run by the model that answered, or that was asked for where the response names none. */
+    public Map<String, UsageSum> byModel() {
+        return by(request -> orNone(request.model()));
+    }
+
+    /** The run by graph node. */
+    public Map<String, UsageSum> byNode() {
+        return by(request -> orNone(request.node()));
+    }
+
+    /** The run by agent. */
+    public Map<String, UsageSum> byAgent() {
+        return by(request -> orNone(request.agent()));
+    }
+
+    /** The run by round, from 1; 0 for requests that were made in no round. */
+    public Map<Integer, UsageSum> byRound() {
+        return by(request -> request.round() == null ? 0 : request.round());
+    }
+
+    private <K> Map<K, UsageSum> by(Function<RequestUsage, K> key) {
+        Map<K, UsageSum> sums = new LinkedHashMap<>();
+        for (RequestUsage request : requests()) {
+            sums.merge(key.apply(request), UsageSum.EMPTY.plus(request), (sum, one) -> sum.plus(request));
+        }
+        return Collections.unmodifiableMap(sums);
+    }
+
+    private static String orNone(@Nullable String label) {
+        return label == null ? NONE : label;
+    }
+
+    @Override
+    public boolean equals(@Nullable Object o) {
+        return o instanceof RunUsage other
+                && sum().equals(other.sum())
+                && requests().equals(other.requests());
+    }
+
+    @Override
+    public int hashCode() {
+        return sum().hashCode();
+    }
+
+    @Override
+    public String toString() {
+        return "RunUsage[total=%s, requests=%d, unreported=%d]".formatted(total(), sum().requests(), unreported());
+    }
+}

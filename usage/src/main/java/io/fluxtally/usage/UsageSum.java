@@ -1,0 +1,105 @@
+package io.fluxtally.usage;
+
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The sum over some requests: their tokens, how many they were, and how far the sum can be trusted.
+ *
+ * <p>Immutable and safe for use by any number of threads.
+ */
+public final class UsageSum {
+
+    /** The sum over no request: complete, and zero. */
+    public static final UsageSum EMPTY = new UsageSum(TokenUsage.ZERO, 0, 0, 0, null);
+
+    private final TokenUsage total;
+    private final long requests;
+    private final long unreported;
+    private final long missing;
+
+    /** By the ordinal of {@link TokenPart}: how many requests reported it. Null when none reported any. */
+    private final long @Nullable [] reporters;
+
+    private UsageSum(TokenUsage total, long requests, long unreported, long missing, long @Nullable [] reporters) {
+        this.total = total;
+        this.requests = requests;
+        this.unreported = unreported;
+        this.missing = missing;
+        this.reporters = reporters;
+    }
+
+    /** The tokens of all these requests: exact if {@link #isComplete()}, else a lower bound or an estimate. */
+    public TokenUsage total() {
+        return total;
+    }
+
+    /** How many requests these are. */
+    public long requests() {
+        return requests;
+    }
+
+    /** How many of the requests have no final figure of the provider, that is, are not {@link UsageSource#REPORTED}. */
+    public long unreported() {
+        return unreported;
+    }
+
+    /** How many of the requests have no figure at all, that is, are {@link UsageSource#MISSING}. */
+    public long missing() {
+        return missing;
+    }
+
+    /** Whether every request has the provider's final figure. */
+    public boolean isComplete() {
+        return unreported == 0;
+    }
+
+    /**
+     * How many requests reported a part. If they are fewer than {@link #requests()}, the part in {@link #total()} is a
+     * lower bound.
+     */
+    public long reportedBy(TokenPart part) {
+        return reporters == null ? 0 : reporters[part.ordinal()];
+    }
+
+    /** This sum with one more request. */
+    public UsageSum plus(RequestUsage request) {
+        TokenUsage usage = request.usage();
+        return new UsageSum(
+                usage == null ? total : total.plus(usage),
+                requests + 1,
+                request.source() == UsageSource.REPORTED ? unreported : unreported + 1,
+                usage == null ? missing + 1 : missing,
+                usage != null && usage.hasParts() ? countParts(usage) : reporters);
+    }
+
+    private long[] countParts(TokenUsage usage) {
+        long[] counts = reporters == null ? new long[TokenPart.COUNT] : reporters.clone();
+        for (int i = 0; i < counts.length; i++) {
+            if (usage.hasPart(i)) {
+                counts[i]++;
+            }
+        }
+        return counts;
+    }
+
+    @Override
+    public boolean equals(@Nullable Object o) {
+        return o instanceof UsageSum other
+                && requests == other.requests
+                && unreported == other.unreported
+                && missing == other.missing
+                && total.equals(other.total)
+                && Arrays.equals(reporters, other.reporters);
+    }
+
+    @Override
+    public int hashCode() {
+        return total.hashCode() * 31 + Long.hashCode(requests);
+    }
+
+    @Override
+    public String toString() {
+        return "UsageSum[total=%s, requests=%d, unreported=%d]".formatted(total, requests, unreported);
+    }
+}

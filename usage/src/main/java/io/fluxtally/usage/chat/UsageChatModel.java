@@ -1,0 +1,126 @@
+package io.fluxtally.usage.chat;
+
+import io.fluxtally.usage.reactor.FluxTap;
+import io.fluxtally.usage.scope.MeasuringFailures;
+import io.fluxtally.usage.scope.UsageRecorder;
+import io.fluxtally.usage.scope.UsageScope;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+import org.springframework.ai.chat.model.ChatModel;
+import org.springframework.ai.chat.model.ChatResponse;
+import org.springframework.ai.chat.prompt.ChatOptions;
+import org.springframework.ai.chat.prompt.Prompt;
+import org.springframework.ai.model.tool.ToolCallingChatOptions;
+import reactor.core.publisher.Flux;
+
+/**
+ * A {@code ChatModel} whose every call is booked, streamed or not; otherwise it is the model it decorates.
+ *
+ * <p>If the wire tap sees the requests of a call, its figures count; without it, what the model itself reports. A model
+ * that runs tools by itself may hide rounds from the code above it; without the wire tap the figure of such a call is
+ * graded {@code PARTIAL}.
+ *
+ * <p>Safe for use by any number of threads if the decorated model is.
+ */
+public final class UsageChatModel implements ChatModel {
+
+    private static final String PART = "the decorator of a ChatModel";
+
+    private final ChatModel model;
+    private final UsageRecorder recorder;
+
+    private UsageChatModel(ChatModel model, UsageRecorder recorder) {
+        this.model = Objects.requireNonNull(model, "model");
+        this.recorder = Objects.requireNonNull(recorder, "recorder");
+    }
+
+    /** Decorates a model; books to the recorder of this process. */
+    public static UsageChatModel of(ChatModel model) {
+        return of(model, UsageRecorder.shared());
+    }
+
+    /** Decorates a model; books to the given recorder. A model that is decorated already is returned as it is. */
+    public static UsageChatModel of(ChatModel model, UsageRecorder recorder) {
+        return model instanceof UsageChatModel decorated ? decorated : new UsageChatModel(model, recorder);
+    }
+
+    @Override
+    public ChatResponse call(Prompt prompt) {
+        ChatCapture capture;
+        try {
+            capture = newCapture(UsageScope.current(), prompt);
+        } catch (Throwable failure) {
+            MeasuringFailures.report(PART, failure);
+            return model.call(prompt);
+        }
+        UsageScope.Binding binding = capture.call().bind();
+        ChatResponse response;
+        try (binding) {
+            response = model.call(prompt);
+        } catch (Throwable error) {
+            guarded(() -> capture.onError(error));
+            throw error;
+        }
+        guarded(() -> {
+            if (response != null) {
+                capture.onNext(response);
+            }
+            capture.onComplete();
+        });
+        return response;
+    }
+
+    private static void guarded(Runnable measuring) {
+        try {
+            measuring.run();
+        } catch (Throwable failure) {
+            MeasuringFailures.report(PART, failure);
+        }
+    }
+
+    @Override
+    public Flux<ChatResponse> stream(Prompt prompt) {
+        return FluxTap.listen(model.stream(prompt), context -> newCapture(UsageScope.current(context), prompt));
+    }
+
+    @Override
+    public ChatOptions getDefaultOptions() {
+        return model.getDefaultOptions();
+    }
+
+    private ChatCapture newCapture(@Nullable UsageScope outer, Prompt prompt) {
+        ChatOptions options = prompt.getOptions();
+        ChatOptions defaults = model.getDefaultOptions();
+        return new ChatCapture(recorder, outer, modelOf(options, defaults), runsTools(options, defaults), true);
+    }
+
+    private static @Nullable String modelOf(@Nullable ChatOptions options, @Nullable ChatOptions defaults) {
+        if (options != null && options.getModel() != null) {
+            return options.getModel();
+        }
+        return defaults == null ? null : defaults.getModel();
+    }
+
+    /** Whether the model has tools and runs them by itself; what the prompt's options say goes before the model's. */
+    private static boolean runsTools(@Nullable ChatOptions options, @Nullable ChatOptions defaults) {
+        if (!hasTools(options) && !hasTools(defaults)) {
+            return false;
+        }
+        Boolean internal = runsToolsInternally(options);
+        return !Boolean.FALSE.equals(internal != null ? internal : runsToolsInternally(defaults));
+    }
+
+    private static boolean hasTools(@Nullable ChatOptions options) {
+        return options instanceof ToolCallingChatOptions tools
+                && (!tools.getToolCallbacks().isEmpty() || !tools.getToolNames().isEmpty());
+    }
+
+    private static @Nullable Boolean runsToolsInternally(@Nullable ChatOptions options) {
+        return options instanceof ToolCallingChatOptions tools ? tools.getInternalToolExecutionEnabled() : null;
+    }
+
+    @Override
+    public String toString() {
+        return "UsageChatModel[" + model + "]";
+    }
+}

@@ -1,0 +1,155 @@
+package io.fluxtally.usage.scope;
+
+import io.fluxtally.usage.RunTally;
+import io.fluxtally.usage.RunUsage;
+import io.fluxtally.usage.TokenUsage;
+import java.util.Objects;
+import java.util.UUID;
+import java.util.concurrent.Callable;
+import java.util.concurrent.Executor;
+import org.jspecify.annotations.Nullable;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+
+/**
+ * A run, or a labelled part of one: everything that is requested from a provider inside it is booked to its tally.
+ *
+ * <pre>{@code
+ * RunScope run = RunScope.start();
+ * Flux<ChatResponse> answer = run.wrap(model.stream(prompt));   // reactive
+ * String text = run.call(() -> model.call("Hello"));            // blocking
+ * run.usage().total();
+ * }</pre>
+ *
+ * <p>Immutable and safe for use by any number of threads; the tally behind it is shared. A figure that arrives late is
+ * booked late, never refused: a scope has no end.
+ */
+public final class RunScope implements UsageScope {
+
+    private final String runId;
+    private final RunTally tally;
+    private final @Nullable String agent;
+    private final @Nullable String node;
+    private final @Nullable Integer round;
+
+    private RunScope(
+            String runId, RunTally tally, @Nullable String agent, @Nullable String node, @Nullable Integer round) {
+        this.runId = runId;
+        this.tally = tally;
+        this.agent = agent;
+        this.node = node;
+        this.round = round;
+    }
+
+    /** A new run with an id of its own. */
+    public static RunScope start() {
+        return start(UUID.randomUUID().toString());
+    }
+
+    /** A new run with the given id. */
+    public static RunScope start(String runId) {
+        return new RunScope(Objects.requireNonNull(runId, "runId"), new RunTally(), null, null, null);
+    }
+
+    /** A part of this run that counts from zero; what it counts is counted in this one too, once. */
+    public RunScope branch() {
+        return new RunScope(runId, tally.branch(), agent, node, round);
+    }
+
+    /** The same scope for an agent's work. */
+    public RunScope withAgent(@Nullable String name) {
+        return new RunScope(runId, tally, name, node, round);
+    }
+
+    /** The same scope for a node's work. */
+    public RunScope withNode(@Nullable String name) {
+        return new RunScope(runId, tally, agent, name, round);
+    }
+
+    /** The same scope for one turn of an agent's loop, from 1. */
+    public RunScope withRound(@Nullable Integer number) {
+        return new RunScope(runId, tally, agent, node, number);
+    }
+
+    /** The run's id; a branch has that of the run it is part of. */
+    public String runId() {
+        return runId;
+    }
+
+    /** The accumulator of this scope. */
+    public RunTally tally() {
+        return tally;
+    }
+
+    /** The agent's name, or null. */
+    public @Nullable String agent() {
+        return agent;
+    }
+
+    /** The node's name, or null. */
+    public @Nullable String node() {
+        return node;
+    }
+
+    /** The turn of the agent's loop, from 1, or null. */
+    public @Nullable Integer round() {
+        return round;
+    }
+
+    /** What was used in this scope so far. */
+    public RunUsage usage() {
+        return tally.usage();
+    }
+
+    /** The tokens used in this scope so far: the total of {@link #usage()}. */
+    public TokenUsage getTokenUsage() {
+        return usage().total();
+    }
+
+    @Override
+    public RunScope runScope() {
+        return this;
+    }
+
+    /** The given flux, each of whose subscriptions runs in this scope. */
+    public <T> Flux<T> wrap(Flux<T> flux) {
+        return flux.contextWrite(this::writeTo);
+    }
+
+    /** The given mono, each of whose subscriptions runs in this scope. */
+    public <T> Mono<T> wrap(Mono<T> mono) {
+        return mono.contextWrite(this::writeTo);
+    }
+
+    /** The given task, which runs in this scope on whatever thread runs it. */
+    public Runnable wrap(Runnable task) {
+        return () -> {
+            Binding binding = bind();
+            try (binding) {
+                task.run();
+            }
+        };
+    }
+
+    /** The given executor, whose tasks run in this scope. */
+    public Executor wrap(Executor executor) {
+        return task -> executor.execute(wrap(task));
+    }
+
+    /**
+     * Runs a task in this scope on the current thread.
+     *
+     * @throws Exception whatever the task throws
+     */
+    public <T extends @Nullable Object> T call(Callable<T> task) throws Exception {
+        Binding binding = bind();
+        try (binding) {
+            return task.call();
+        }
+    }
+
+    @Override
+    public String toString() {
+        return "RunScope[runId=%s, agent=%s, node=%s, round=%s]".formatted(runId, agent, node, round);
+    }
+}

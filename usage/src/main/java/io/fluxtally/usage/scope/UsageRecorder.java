@@ -1,0 +1,68 @@
+package io.fluxtally.usage.scope;
+
+import io.fluxtally.usage.RequestUsage;
+import io.fluxtally.usage.UsageSum;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The one place where requests are booked: to their run, to the totals of the process, and to the sinks.
+ *
+ * <p>A request that found no run is in the process-wide totals and counted as unattributed.
+ *
+ * <p>Safe for use by any number of threads.
+ */
+public final class UsageRecorder {
+
+    private static final UsageRecorder SHARED = new UsageRecorder(List.of());
+
+    private final List<UsageSink> sinks;
+    private final AtomicReference<UsageSum> processSum = new AtomicReference<>(UsageSum.EMPTY);
+    private final AtomicLong unattributed = new AtomicLong();
+
+    private UsageRecorder(List<UsageSink> sinks) {
+        this.sinks = List.copyOf(sinks);
+    }
+
+    /** The recorder of this process, without sinks: used wherever none is given. */
+    public static UsageRecorder shared() {
+        return SHARED;
+    }
+
+    /** A recorder that hands every request to the given sinks, in their order. */
+    public static UsageRecorder withSinks(UsageSink... sinks) {
+        return new UsageRecorder(List.of(sinks));
+    }
+
+    /**
+     * Books a request to the given run, or to none. One that its run has already is passed over; without a run there is
+     * nothing to tell a repetition by. Throws nothing but errors that the JVM cannot go on with.
+     */
+    public void book(@Nullable RunScope run, RequestUsage request) {
+        if (run == null) {
+            unattributed.incrementAndGet();
+        } else if (!run.tally().add(request)) {
+            return;
+        }
+        processSum.updateAndGet(sum -> sum.plus(request));
+        for (UsageSink sink : sinks) {
+            try {
+                sink.accept(request);
+            } catch (Throwable error) {
+                MeasuringFailures.report("usage sink " + sink.getClass().getName(), error);
+            }
+        }
+    }
+
+    /** All requests booked here so far. */
+    public UsageSum processSum() {
+        return processSum.get();
+    }
+
+    /** How many of the requests booked here belonged to no run. */
+    public long unattributed() {
+        return unattributed.get();
+    }
+}

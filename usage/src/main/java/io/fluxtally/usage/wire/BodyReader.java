@@ -1,0 +1,215 @@
+package io.fluxtally.usage.wire;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.core.async.ByteBufferFeeder;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+
+/** Reads a response body piece by piece and shows it to a {@link DialectSearch}. Not safe for use by several threads. */
+abstract sealed class BodyReader {
+
+    private long bytesRead;
+
+    /**
+     * The reader for a content type, or null if no dialect writes it.
+     *
+     * @param unread told of each event that could not be read
+     */
+    static @Nullable BodyReader forContentType(
+            @Nullable String contentType, DialectSearch search, int maxEventBytes, Runnable unread) {
+        String type = contentType == null ? "" : contentType.toLowerCase(Locale.ROOT);
+        if (type.startsWith("text/event-stream")) {
+            return new Events(search, maxEventBytes, unread);
+        }
+        if (type.contains("json")) {
+            return new Document(search, maxEventBytes, unread);
+        }
+        return null;
+    }
+
+    /** How many bytes were read so far. */
+    final long bytesRead() {
+        return bytesRead;
+    }
+
+    final void feed(ByteBuffer bytes) {
+        bytesRead += bytes.remaining();
+        read(bytes);
+    }
+
+    abstract void read(ByteBuffer bytes);
+
+    /** The body ended, wholly or not. */
+    abstract void end();
+
+    /** Whether the body is one JSON document and was read to its end. */
+    abstract boolean isWholeDocument();
+
+    /** Whether the body is one JSON document that could not be read. */
+    boolean isUnreadDocument() {
+        return false;
+    }
+
+    /** A stream of server-sent events, each of whose data is a JSON document. */
+    private static final class Events extends BodyReader implements EventScanner.Handler {
+
+        private static final JsonFactory JSON = new JsonFactory();
+        private static final byte[] DONE = {'[', 'D', 'O', 'N', 'E', ']'};
+
+        private final DialectSearch search;
+        private final Runnable unread;
+        private final EventScanner scanner;
+
+        Events(DialectSearch search, int maxEventBytes, Runnable unread) {
+            this.search = search;
+            this.unread = unread;
+            this.scanner = new EventScanner(maxEventBytes, this);
+        }
+
+        @Override
+        void read(ByteBuffer bytes) {
+            scanner.feed(bytes);
+        }
+
+        @Override
+        void end() {
+            scanner.end();
+        }
+
+        @Override
+        boolean isWholeDocument() {
+            return false;
+        }
+
+        @Override
+        public void event(byte[] data, int length) {
+            if (isDone(data, length)) {
+                search.done();
+            } else if (search.wants(data, length)) {
+                try (JsonParser parser = JSON.createParser(data, 0, length)) {
+                    search.beginEvent();
+                    for (JsonToken token = parser.nextToken(); token != null; token = parser.nextToken()) {
+                        search.accept(token, parser);
+                    }
+                    search.endEvent();
+                } catch (IOException malformed) {
+                    unread.run();
+                }
+            }
+        }
+
+        private static boolean isDone(byte[] data, int length) {
+            if (length != DONE.length) {
+                return false;
+            }
+            for (int i = 0; i < length; i++) {
+                if (data[i] != DONE[i]) {
+                    return false;
+                }
+            }
+            return true;
+        }
+
+        @Override
+        public void tooLong() {
+            unread.run();
+        }
+    }
+
+    /** One JSON document, parsed as its bytes come. */
+    private static final class Document extends BodyReader {
+
+        /** How many bytes are parsed at a time, so that a token beyond the limit shows before it is held. */
+        private static final int SLICE = 8 * 1024;
+
+        private final DialectSearch search;
+        private final int limit;
+        private final Runnable unread;
+        private final JsonParser parser;
+        private final ByteBufferFeeder feeder;
+
+        /** How many bytes passed since the last token. The parser holds them all, and itself knows no limit to them. */
+        private long pending;
+
+        private boolean whole;
+        private boolean broken;
+
+        Document(DialectSearch search, int maxEventBytes, Runnable unread) {
+            this.search = search;
+            this.limit = maxEventBytes;
+            this.unread = unread;
+            try {
+                this.parser = JsonFactory.builder()
+                        .streamReadConstraints(StreamReadConstraints.builder()
+                                .maxStringLength(Integer.MAX_VALUE)
+                                .build())
+                        .build()
+                        .createNonBlockingByteBufferParser();
+            } catch (IOException impossible) {
+                throw new IllegalStateException(impossible);
+            }
+            this.feeder = (ByteBufferFeeder) parser.getNonBlockingInputFeeder();
+            search.beginEvent();
+        }
+
+        @Override
+        void read(ByteBuffer bytes) {
+            int end = bytes.limit();
+            for (int at = bytes.position(); at < end && !whole && !broken; at = bytes.limit()) {
+                bytes.limit(Math.min(end, at + SLICE)).position(at);
+                parse(bytes);
+            }
+        }
+
+        private void parse(ByteBuffer slice) {
+            try {
+                pending += slice.remaining();
+                feeder.feedInput(slice);
+                takeTokens();
+                broken = pending > limit;
+            } catch (IOException malformed) {
+                broken = true;
+            }
+            if (broken) {
+                unread.run();
+            }
+        }
+
+        private void takeTokens() throws IOException {
+            for (JsonToken token = parser.nextToken();
+                    token != null && token != JsonToken.NOT_AVAILABLE && !whole;
+                    token = whole ? null : parser.nextToken()) {
+                pending = 0;
+                if (search.accept(token, parser)) {
+                    whole = true;
+                    search.endEvent();
+                }
+            }
+        }
+
+        @Override
+        void end() {
+            feeder.endOfInput();
+            try {
+                parser.close();
+            } catch (IOException ignored) {
+                // It holds nothing that could fail to close.
+            }
+        }
+
+        @Override
+        boolean isUnreadDocument() {
+            return broken;
+        }
+
+        @Override
+        boolean isWholeDocument() {
+            return whole;
+        }
+    }
+}

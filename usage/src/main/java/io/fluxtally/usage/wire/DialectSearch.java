@@ -1,0 +1,128 @@
+package io.fluxtally.usage.wire;
+
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import io.fluxtally.usage.scope.MeasuringFailures;
+import io.fluxtally.usage.wire.dialect.Dialect;
+import io.fluxtally.usage.wire.dialect.RequestHead;
+import io.fluxtally.usage.wire.dialect.ResponseReading;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Finds out which dialect a response is in, reading it with all that may be until one recognises it.
+ *
+ * <p>If the request went to an endpoint that some dialects expect, only those are tried. If no dialect expects it, a
+ * response can still name itself, but has to do so early.
+ */
+final class DialectSearch {
+
+    /** How much of a body is read in vain, before a request that no dialect expects is taken for none to a model. */
+    private static final long UNEXPECTED_BYTES = 64 * 1024;
+
+    private record Candidate(Dialect dialect, ResponseReading reading, JsonWalk walk) {}
+
+    private final boolean expected;
+    private List<Candidate> candidates = new ArrayList<>();
+    private @Nullable ResponseReading found;
+
+    DialectSearch(List<Dialect> dialects, RequestHead head) {
+        List<Dialect> expecting = new ArrayList<>();
+        List<Dialect> others = new ArrayList<>();
+        for (Dialect dialect : dialects) {
+            guarded(() -> (dialect.expects(head) ? expecting : others).add(dialect));
+        }
+        this.expected = !expecting.isEmpty();
+        for (Dialect dialect : expected ? expecting : others) {
+            guarded(() -> {
+                ResponseReading reading = dialect.newReading();
+                candidates.add(new Candidate(dialect, reading, new JsonWalk(dialect.paths(), reading)));
+            });
+        }
+    }
+
+    /** Begins one dialect; if that fails, the others go on without it. */
+    private static void guarded(Runnable beginning) {
+        try {
+            beginning.run();
+        } catch (Throwable failure) {
+            MeasuringFailures.report("the beginning of a dialect", failure);
+        }
+    }
+
+    /** Whether the request went to an endpoint of a dialect. */
+    boolean isExpected() {
+        return expected;
+    }
+
+    /** The reading that recognised the response, or null. */
+    @Nullable
+    ResponseReading found() {
+        return found;
+    }
+
+    /** Whether to read no further. A document that is not at its end yet has its say before. */
+    boolean givesUp(long bytesRead) {
+        if (expected || found != null || bytesRead <= UNEXPECTED_BYTES) {
+            return false;
+        }
+        recognise();
+        return found == null;
+    }
+
+    /** The family of the dialect that was found, or of the one expected. */
+    @Nullable
+    String provider() {
+        boolean known = (found != null || expected) && !candidates.isEmpty();
+        return known ? candidates.get(0).dialect.provider() : null;
+    }
+
+    boolean wants(byte[] json, int length) {
+        return found == null || found.wants(json, length);
+    }
+
+    void beginEvent() {
+        for (Candidate candidate : candidates) {
+            candidate.walk.reset();
+            candidate.reading.beginEvent();
+        }
+    }
+
+    /** Takes a token of the event; returns whether it was its last. */
+    boolean accept(JsonToken token, JsonParser parser) throws IOException {
+        boolean ended = false;
+        for (Candidate candidate : candidates) {
+            ended = candidate.walk.accept(token, parser);
+        }
+        return ended;
+    }
+
+    void endEvent() {
+        for (Candidate candidate : candidates) {
+            candidate.reading.endEvent();
+        }
+        recognise();
+    }
+
+    /** Takes the stream's mark of its end. */
+    void done() {
+        for (Candidate candidate : candidates) {
+            candidate.reading.done();
+        }
+    }
+
+    private void recognise() {
+        if (found != null) {
+            return;
+        }
+        for (Candidate candidate : candidates) {
+            if (candidate.reading.recognised(expected)) {
+                found = candidate.reading;
+                candidates = List.of(candidate);
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+package io.fluxtally.usage.wire;
+
+import java.nio.ByteBuffer;
+import java.util.Arrays;
+
+/**
+ * Splits the bytes of an event stream into events as they pass: server-sent events after the WHATWG's rules, of which
+ * only the data counts here.
+ *
+ * <p>It holds the data of one event at most, and of an event longer than the limit none. Bytes may come in pieces cut
+ * anywhere. Not safe for use by several threads.
+ */
+final class EventScanner {
+
+    /** Takes events. */
+    interface Handler {
+
+        /** The data of an event: the first bytes of the array, which is used again for the next event. */
+        void event(byte[] data, int length);
+
+        /** An event was longer than the limit. */
+        void tooLong();
+    }
+
+    private static final byte[] DATA = {'d', 'a', 't', 'a'};
+    private static final byte[] BYTE_ORDER_MARK = {(byte) 0xEF, (byte) 0xBB, (byte) 0xBF};
+    private static final int FIRST_SIZE = 512;
+
+    private enum State {
+        /** Before the first byte of the stream. */
+        MARK,
+        /** In a field's name. */
+        NAME,
+        /** Behind the colon of a data field, where one space does not count. */
+        VALUE_START,
+        /** In the value of a data field. */
+        VALUE,
+        /** In a line that does not count. */
+        OTHER
+    }
+
+    private final Handler handler;
+    private final int limit;
+
+    private byte[] data = new byte[FIRST_SIZE];
+    private int length;
+    private boolean hasData;
+    private boolean tooLong;
+
+    private State state = State.MARK;
+
+    /** How much of the byte order mark or of the field's name was matched in this line. */
+    private int matched;
+
+    /** Whether the line has any byte: an empty one ends the event. */
+    private boolean emptyLine = true;
+
+    private boolean afterCarriageReturn;
+
+    EventScanner(int limit, Handler handler) {
+        this.limit = limit;
+        this.handler = handler;
+    }
+
+    /** Takes the bytes from the buffer's position to its limit, and moves the position there. */
+    void feed(ByteBuffer bytes) {
+        while (bytes.hasRemaining()) {
+            if (state == State.VALUE) {
+                takeValue(bytes);
+            } else {
+                take(bytes.get());
+            }
+        }
+    }
+
+    /** Takes the end of the stream: what is there of an event is taken for one, as clients do. */
+    void end() {
+        if (!emptyLine) {
+            endOfLine();
+        }
+        endOfEvent();
+    }
+
+    private void take(byte b) {
+        if (b == '\n' && afterCarriageReturn) {
+            afterCarriageReturn = false;
+            return;
+        }
+        afterCarriageReturn = b == '\r';
+        if (b == '\n' || b == '\r') {
+            endOfLine();
+            return;
+        }
+        switch (state) {
+            case MARK -> {
+                if (matched < BYTE_ORDER_MARK.length && b == BYTE_ORDER_MARK[matched]) {
+                    matched++;
+                } else if (matched == 0 || matched == BYTE_ORDER_MARK.length) {
+                    matched = 0;
+                    state = State.NAME;
+                    takeName(b);
+                } else {
+                    // A piece of a mark belongs to the field's name.
+                    emptyLine = false;
+                    state = State.OTHER;
+                }
+            }
+            case NAME -> takeName(b);
+            case VALUE_START -> {
+                beginValue();
+                if (b != ' ') {
+                    append(b);
+                }
+            }
+            default -> {}
+        }
+    }
+
+    private void takeName(byte b) {
+        emptyLine = false;
+        if (matched < DATA.length && b == DATA[matched]) {
+            matched++;
+        } else if (matched == DATA.length && b == ':') {
+            state = State.VALUE_START;
+        } else {
+            state = State.OTHER;
+        }
+    }
+
+    private void beginValue() {
+        state = State.VALUE;
+        if (hasData) {
+            append((byte) '\n');
+        }
+        hasData = true;
+    }
+
+    /** Takes bytes up to the end of the line or of the buffer, in one piece. */
+    private void takeValue(ByteBuffer bytes) {
+        int start = bytes.position();
+        int end = start;
+        while (end < bytes.limit() && bytes.get(end) != '\n' && bytes.get(end) != '\r') {
+            end++;
+        }
+        int count = end - start;
+        if (count > 0) {
+            afterCarriageReturn = false;
+        }
+        if (reserve(count)) {
+            bytes.get(data, length, count);
+            length += count;
+        } else {
+            bytes.position(end);
+        }
+        if (bytes.hasRemaining()) {
+            take(bytes.get());
+        }
+    }
+
+    private void append(byte b) {
+        if (reserve(1)) {
+            data[length++] = b;
+        }
+    }
+
+    /** Makes room for more data, or gives the event up. */
+    private boolean reserve(int count) {
+        if (!tooLong && count > limit - length) {
+            tooLong = true;
+            data = new byte[FIRST_SIZE];
+            length = 0;
+        }
+        if (!tooLong && count > data.length - length) {
+            data = Arrays.copyOf(data, Math.max(length + count, Math.min(limit, data.length * 2)));
+        }
+        return !tooLong;
+    }
+
+    private void endOfLine() {
+        if (state == State.VALUE_START || (state == State.NAME && matched == DATA.length)) {
+            beginValue();
+        }
+        boolean endsEvent = emptyLine;
+        state = State.NAME;
+        matched = 0;
+        emptyLine = true;
+        if (endsEvent) {
+            endOfEvent();
+        }
+    }
+
+    private void endOfEvent() {
+        if (tooLong) {
+            handler.tooLong();
+        } else if (hasData) {
+            handler.event(data, length);
+        }
+        length = 0;
+        hasData = false;
+        tooLong = false;
+    }
+}

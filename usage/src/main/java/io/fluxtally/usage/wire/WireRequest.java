@@ -1,0 +1,244 @@
+package io.fluxtally.usage.wire;
+
+import io.fluxtally.usage.RequestOutcome;
+import io.fluxtally.usage.RequestUsage;
+import io.fluxtally.usage.TokenUsage;
+import io.fluxtally.usage.UsageSource;
+import io.fluxtally.usage.scope.MeasuringFailures;
+import io.fluxtally.usage.scope.ModelCall;
+import io.fluxtally.usage.scope.UsageScope;
+import io.fluxtally.usage.wire.dialect.RequestHead;
+import io.fluxtally.usage.wire.dialect.ResponseReading;
+import java.nio.ByteBuffer;
+import java.time.Duration;
+import java.time.Instant;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One HTTP request that may be one to a model: told what happens to it, it books it once, at its first end.
+ *
+ * <p>None of its methods throws. Safe for use by several threads: a cancel may come while bytes are read.
+ */
+public final class WireRequest implements ModelCall.OpenRequest {
+
+    private static final String PART = "the wire tap";
+
+    private enum End {
+        COMPLETE,
+        ERROR,
+        CANCEL
+    }
+
+    private final WireTap tap;
+    private final @Nullable UsageScope scope;
+    private final Instant start = Instant.now();
+    private final long startNanos = System.nanoTime();
+
+    private final DialectSearch search;
+    private @Nullable BodyReader body;
+    private boolean sawBody;
+    private boolean unreadable;
+    private int status;
+    private long firstByteNanos;
+    private boolean ended;
+
+    /** The booking as labelled when this turned out to be a request to a model; null until then. */
+    private RequestUsage.@Nullable Builder booking;
+
+    WireRequest(WireTap tap, RequestHead head, @Nullable UsageScope scope) {
+        this.tap = tap;
+        this.scope = scope;
+        this.search = new DialectSearch(tap.dialects(), head);
+        if (search.isExpected()) {
+            adopt();
+        }
+    }
+
+    /** Makes this a request to a model: from now on it will be booked. */
+    private void adopt() {
+        booking = ModelCall.newRequest(scope, start);
+        if (scope instanceof ModelCall call) {
+            call.join(this);
+        }
+    }
+
+    /**
+     * The response's head came.
+     *
+     * @param httpStatus its status
+     * @param contentType its content type, or null
+     * @param contentEncoding its content encoding, or null; a body that the client has not decoded yet is not read
+     */
+    public synchronized void responded(int httpStatus, @Nullable String contentType, @Nullable String contentEncoding) {
+        status = httpStatus;
+        boolean encoded =
+                contentEncoding != null && !contentEncoding.isEmpty() && !contentEncoding.equalsIgnoreCase("identity");
+        try {
+            body = encoded
+                    ? null
+                    : BodyReader.forContentType(contentType, search, tap.maxEventBytes(), tap::countUnread);
+        } catch (Throwable failure) {
+            MeasuringFailures.report(PART, failure);
+        }
+        unreadable = body == null;
+    }
+
+    /** Bytes of the body pass: those from the buffer's position to its limit. The buffer must be for this call alone. */
+    public synchronized void body(ByteBuffer bytes) {
+        if (ended || !bytes.hasRemaining()) {
+            return;
+        }
+        if (!sawBody) {
+            sawBody = true;
+            firstByteNanos = System.nanoTime();
+        }
+        BodyReader reader = body;
+        if (reader == null) {
+            return;
+        }
+        try {
+            reader.feed(bytes);
+            if (booking == null) {
+                if (search.givesUp(reader.bytesRead())) {
+                    body = null;
+                } else if (search.found() != null) {
+                    adopt();
+                }
+            }
+        } catch (Throwable failure) {
+            body = null;
+            unreadable = true;
+            MeasuringFailures.report(PART, failure);
+        }
+    }
+
+    /** The body ended. */
+    public void completed() {
+        end(End.COMPLETE);
+    }
+
+    /** The request failed, or its response broke off. */
+    public void failed() {
+        end(End.ERROR);
+    }
+
+    /** The request was never sent: there is nothing to book. */
+    public void notSent() {
+        synchronized (this) {
+            ended = true;
+        }
+        if (booking != null && scope instanceof ModelCall call) {
+            call.leave(this, RequestOutcome.FAILED);
+        }
+    }
+
+    /** The client left. */
+    public void cancelled() {
+        end(End.CANCEL);
+    }
+
+    @Override
+    public void abandon() {
+        end(End.CANCEL);
+    }
+
+    private void end(End end) {
+        try {
+            RequestUsage request = conclude(end);
+            if (request == null) {
+                return;
+            }
+            tap.recorder().book(scope == null ? null : scope.runScope(), request);
+            if (scope instanceof ModelCall call) {
+                call.leave(this, request.outcome());
+            }
+        } catch (Throwable failure) {
+            MeasuringFailures.report(PART, failure);
+        }
+    }
+
+    private synchronized @Nullable RequestUsage conclude(End end) {
+        if (ended) {
+            return null;
+        }
+        ended = true;
+        BodyReader reader = body;
+        if (reader != null) {
+            try {
+                reader.end();
+            } catch (Throwable failure) {
+                unreadable = true;
+                MeasuringFailures.report(PART, failure);
+            }
+        }
+        if (booking == null && search.found() != null) {
+            adopt();
+        }
+        RequestUsage.Builder request = booking;
+        if (request == null) {
+            return null;
+        }
+        request.duration(Duration.ofNanos(System.nanoTime() - startNanos));
+        if (sawBody) {
+            request.timeToFirstChunk(Duration.ofNanos(firstByteNanos - startNanos));
+        }
+        try {
+            ResponseReading reading = search.found();
+            if (reading != null) {
+                request.responseId(reading.responseId()).responseModel(reading.model());
+            }
+            request.provider(search.provider());
+            grade(request, end, reading);
+        } catch (Throwable failure) {
+            // A dialect that fails costs its figure, not the request: that was billed.
+            MeasuringFailures.report(PART, failure);
+            unreadable = true;
+            grade(request, end, null);
+        }
+        return request.build();
+    }
+
+    private void grade(RequestUsage.Builder request, End end, @Nullable ResponseReading reading) {
+        TokenUsage usage = reading == null ? null : reading.usage();
+        if (status >= 300 && usage == null) {
+            gradeErrorStatus(request);
+            return;
+        }
+        BodyReader reader = body;
+        boolean whole = reader != null && reader.isWholeDocument();
+        boolean wholeUnread = end == End.COMPLETE && (unreadable || (reader != null && reader.isUnreadDocument()));
+        boolean finished = whole || wholeUnread || (reading != null && reading.isFinished());
+        RequestOutcome outcome;
+        if (reading != null && reading.isFailed()) {
+            outcome = RequestOutcome.FAILED;
+        } else if (finished) {
+            outcome = RequestOutcome.COMPLETED;
+        } else {
+            outcome = switch (end) {
+                case COMPLETE -> RequestOutcome.TRUNCATED;
+                case ERROR -> RequestOutcome.FAILED;
+                case CANCEL -> RequestOutcome.CANCELLED;
+            };
+        }
+        UsageSource source;
+        if (reading == null || usage == null) {
+            source = UsageSource.MISSING;
+        } else {
+            boolean reported = (whole || reading.isUsageFinal()) && reading.isUsageWhole();
+            source = reported ? UsageSource.REPORTED : UsageSource.PARTIAL;
+        }
+        request.usage(usage, source).outcome(outcome);
+    }
+
+    /**
+     * An error status is the provider's word that there is no response, and none is billed; nor is a redirect. Only a
+     * timeout on the server's side (408, 504) leaves open whether the model had already worked.
+     */
+    private void gradeErrorStatus(RequestUsage.Builder request) {
+        if (status == 408 || status == 504) {
+            request.usage(null, UsageSource.MISSING).outcome(RequestOutcome.FAILED);
+        } else {
+            request.usage(TokenUsage.ZERO, UsageSource.REPORTED).outcome(RequestOutcome.REJECTED);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+package io.fluxtally.usage.wire;
+
+import io.fluxtally.usage.scope.UsageRecorder;
+import io.fluxtally.usage.scope.UsageScope;
+import io.fluxtally.usage.wire.dialect.DashScopeDialect;
+import io.fluxtally.usage.wire.dialect.Dialect;
+import io.fluxtally.usage.wire.dialect.OpenAiDialect;
+import io.fluxtally.usage.wire.dialect.RequestHead;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Reads the usage out of the responses of model providers as they pass, and books one request for each.
+ *
+ * <p>It holds no body and changes none. Of a stream it holds one event at a time, up to a limit; a longer event passes
+ * like any other and is counted as unread.
+ *
+ * <p>Safe for use by any number of threads.
+ */
+public final class WireTap {
+
+    /** How many bytes of one event are read, unless set: 4 MiB. */
+    public static final int DEFAULT_MAX_EVENT_BYTES = 4 * 1024 * 1024;
+
+    private final UsageRecorder recorder;
+    private final List<Dialect> dialects;
+    private final int maxEventBytes;
+    private final AtomicLong unreadEvents = new AtomicLong();
+
+    private WireTap(Builder builder) {
+        this.recorder = builder.recorder;
+        this.dialects = List.copyOf(builder.dialects);
+        this.maxEventBytes = builder.maxEventBytes;
+    }
+
+    /** A tap that books to the recorder of this process. */
+    public static WireTap create() {
+        return builder().build();
+    }
+
+    /** A builder with the dialects that come with Fluxtally and the recorder of this process. */
+    public static Builder builder() {
+        return new Builder();
+    }
+
+    /**
+     * Begins to watch a request.
+     *
+     * @param head where it goes
+     * @param scope the scope it is made in, or null if there is none
+     * @return the request to report to, or null if it cannot be one to a model
+     */
+    public @Nullable WireRequest open(RequestHead head, @Nullable UsageScope scope) {
+        if (!head.method().equals("POST")) {
+            return null;
+        }
+        return new WireRequest(this, head, scope);
+    }
+
+    /** How many events were passed on unread, because they were too long or not what their kind promises. */
+    public long unreadEvents() {
+        return unreadEvents.get();
+    }
+
+    void countUnread() {
+        unreadEvents.incrementAndGet();
+    }
+
+    UsageRecorder recorder() {
+        return recorder;
+    }
+
+    List<Dialect> dialects() {
+        return dialects;
+    }
+
+    int maxEventBytes() {
+        return maxEventBytes;
+    }
+
+    /** Settings of a tap. Not safe for use by several threads. */
+    public static final class Builder {
+
+        private UsageRecorder recorder = UsageRecorder.shared();
+        private final List<Dialect> dialects = new ArrayList<>(List.of(new DashScopeDialect(), new OpenAiDialect()));
+        private int maxEventBytes = DEFAULT_MAX_EVENT_BYTES;
+
+        private Builder() {}
+
+        /** Sets where requests are booked; the recorder of this process unless set. */
+        public Builder recorder(UsageRecorder value) {
+            this.recorder = value;
+            return this;
+        }
+
+        /** Adds a dialect; it is asked before those that are there. */
+        public Builder dialect(Dialect value) {
+            dialects.add(0, value);
+            return this;
+        }
+
+        /**
+         * Sets how many bytes of one event are read at most; 4 MiB unless set.
+         *
+         * @throws IllegalArgumentException if it is less than 1024
+         */
+        public Builder maxEventBytes(int value) {
+            if (value < 1024) {
+                throw new IllegalArgumentException("maxEventBytes must be 1024 or more, but is " + value);
+            }
+            this.maxEventBytes = value;
+            return this;
+        }
+
+        /** The tap. */
+        public WireTap build() {
+            return new WireTap(this);
+        }
+    }
+}

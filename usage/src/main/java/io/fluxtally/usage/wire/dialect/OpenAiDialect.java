@@ -1,0 +1,208 @@
+package io.fluxtally.usage.wire.dialect;
+
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import io.fluxtally.usage.TokenPart;
+import io.fluxtally.usage.TokenUsage;
+import java.io.IOException;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * OpenAI's chat completions, and what is compatible with them: DashScope's compatible mode, DeepSeek, vLLM and others.
+ *
+ * <p>The usage comes on a chunk of its own after the last choice (OpenAI, if the request asks for it), on the chunk with
+ * the finish reason (DeepSeek, Zhipu, Mistral), or on every chunk (vLLM); the last counts. Cached tokens are inside the
+ * input, reasoning inside the output. A stream ends with {@code [DONE]}; clients cancel there, which is its normal end.
+ *
+ * <p>A body is taken for a response of this family if its {@code object} says so, or if it has {@code choices} and the
+ * request went to a chat completions endpoint.
+ */
+public final class OpenAiDialect implements Dialect {
+
+    private static final byte[] USAGE = JsonBytes.quoted("usage");
+    private static final byte[] FINISH_REASON = JsonBytes.quoted("finish_reason");
+    private static final byte[] ERROR = JsonBytes.quoted("error");
+    private static final byte[] INDEX = JsonBytes.quoted("index");
+
+    private static final Set<String> OBJECTS = Set.of("chat.completion", "chat.completion.chunk");
+
+    private static final Map<String, TokenPart> PARTS = Map.of(
+            "usage.prompt_tokens_details.cached_tokens", TokenPart.CACHE_READ_INPUT,
+            "usage.prompt_tokens_details.cache_creation_input_tokens", TokenPart.CACHE_CREATION_INPUT,
+            "usage.prompt_tokens_details.audio_tokens", TokenPart.AUDIO_INPUT,
+            "usage.prompt_tokens_details.text_tokens", TokenPart.TEXT_INPUT,
+            "usage.prompt_tokens_details.image_tokens", TokenPart.IMAGE_INPUT,
+            "usage.completion_tokens_details.reasoning_tokens", TokenPart.REASONING_OUTPUT,
+            "usage.completion_tokens_details.audio_tokens", TokenPart.AUDIO_OUTPUT,
+            "usage.completion_tokens_details.text_tokens", TokenPart.TEXT_OUTPUT,
+            "usage.completion_tokens_details.image_tokens", TokenPart.IMAGE_OUTPUT);
+
+    /** Other names of a part, which count where the ones above are not there. */
+    private static final Map<String, TokenPart> OTHER_PARTS = Map.of(
+            "usage.prompt_tokens_details.cache_write_tokens", TokenPart.CACHE_CREATION_INPUT,
+            "usage.prompt_cache_hit_tokens", TokenPart.CACHE_READ_INPUT);
+
+    private static final FieldPaths PATHS = FieldPaths.of(Stream.of(
+                    Stream.of(
+                            "id",
+                            "object",
+                            "model",
+                            "error",
+                            "choices",
+                            "choices[]",
+                            "choices[].index",
+                            "choices[].finish_reason",
+                            "usage.prompt_tokens",
+                            "usage.completion_tokens",
+                            "usage.total_tokens"),
+                    PARTS.keySet().stream(),
+                    OTHER_PARTS.keySet().stream())
+            .flatMap(paths -> paths)
+            .toArray(String[]::new));
+
+    /** The dialect. */
+    public OpenAiDialect() {}
+
+    @Override
+    public String provider() {
+        return "openai";
+    }
+
+    @Override
+    public boolean expects(RequestHead request) {
+        return request.method().equals("POST") && request.path().endsWith("/chat/completions");
+    }
+
+    @Override
+    public FieldPaths paths() {
+        return PATHS;
+    }
+
+    @Override
+    public ResponseReading newReading() {
+        return new Reading();
+    }
+
+    private static final class Reading extends ResponseReading {
+
+        private final Choices choices = new Choices();
+        private final UsageFigures figures = new UsageFigures();
+
+        private boolean namesItself;
+        private boolean sawChoices;
+        private boolean sawError;
+        private boolean done;
+        private boolean usageFinal;
+        private UsageFigures event = new UsageFigures();
+
+        @Override
+        public boolean wants(byte[] json, int length) {
+            return JsonBytes.hasValue(json, length, USAGE)
+                    || JsonBytes.hasValue(json, length, FINISH_REASON)
+                    || JsonBytes.hasValue(json, length, ERROR)
+                    // Another choice than the first: the response is not finished before that one is.
+                    || JsonBytes.hasValueOtherThan(json, length, INDEX, '0');
+        }
+
+        @Override
+        public void beginEvent() {
+            event = new UsageFigures();
+        }
+
+        @Override
+        public void start(String path) {
+            switch (path) {
+                case "choices" -> sawChoices = true;
+                case "choices[]" -> choices.begin();
+                case "error" -> error();
+                default -> {}
+            }
+        }
+
+        @Override
+        public void end(String path) {
+            if (path.equals("choices[]")) {
+                choices.end();
+            }
+        }
+
+        @Override
+        public void value(String path, JsonParser value) throws IOException {
+            switch (path) {
+                case "id" -> responseId(value.getValueAsString());
+                case "model" -> model(value.getValueAsString());
+                case "object" -> namesItself |= OBJECTS.contains(value.getValueAsString(""));
+                case "choices" -> sawChoices = true;
+                case "error" -> {
+                    if (value.currentToken() == JsonToken.VALUE_STRING) {
+                        error();
+                    }
+                }
+                case "choices[].index" -> choices.index(UsageFigures.tokens(value));
+                case "choices[].finish_reason" -> choices.finishReason(value.getValueAsString());
+                case "usage.prompt_tokens" -> event.input(UsageFigures.tokens(value));
+                case "usage.completion_tokens" -> event.output(UsageFigures.tokens(value));
+                case "usage.total_tokens" -> event.total(UsageFigures.tokens(value));
+                default -> part(path, UsageFigures.tokens(value));
+            }
+        }
+
+        private void error() {
+            sawError = true;
+            fail();
+        }
+
+        private void part(String path, long tokens) {
+            TokenPart part = PARTS.get(path);
+            TokenPart other = OTHER_PARTS.get(path);
+            if (part != null) {
+                event.part(part, tokens);
+            } else if (other != null) {
+                event.partIfAbsent(other, tokens);
+            }
+        }
+
+        @Override
+        public void endEvent() {
+            if (!event.isEmpty()) {
+                figures.takeLater(event);
+                usageFinal = choices.allFinished();
+            }
+        }
+
+        @Override
+        public void done() {
+            done = true;
+            // After an error there is a [DONE] too (vLLM), and the figure is still the running one.
+            usageFinal |= !figures.isEmpty() && !sawError;
+        }
+
+        @Override
+        public boolean recognised(boolean expected) {
+            return namesItself || (expected && (sawChoices || sawError));
+        }
+
+        @Override
+        public boolean isFinished() {
+            return done || choices.allFinished();
+        }
+
+        @Override
+        public boolean isUsageFinal() {
+            return usageFinal;
+        }
+
+        @Override
+        public boolean isUsageWhole() {
+            return figures.isWhole();
+        }
+
+        @Override
+        public @Nullable TokenUsage usage() {
+            return figures.toUsage();
+        }
+    }
+}

@@ -1,0 +1,101 @@
+package io.fluxtally.usage.wire.dialect;
+
+import com.fasterxml.jackson.core.JsonParser;
+import io.fluxtally.usage.TokenUsage;
+import java.io.IOException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a dialect reads out of one response, event by event. A response that is one JSON document is one event.
+ *
+ * <p>Not safe for use by several threads at a time; the tap sees to that.
+ */
+public abstract class ResponseReading {
+
+    private @Nullable String responseId;
+    private @Nullable String model;
+    private boolean failed;
+
+    /** For dialects. */
+    protected ResponseReading() {}
+
+    /**
+     * Whether an event can say anything new, once the response is recognised: a look at its bytes that spares parsing
+     * it. It may say yes too often, never no to an event that matters.
+     *
+     * @param json the event, from the array's start; not to be kept
+     * @param length how many bytes of the array are the event
+     */
+    public boolean wants(byte[] json, int length) {
+        return true;
+    }
+
+    /** An event begins; one before it may have broken off anywhere. */
+    public void beginEvent() {}
+
+    /** A wanted object or array begins. */
+    public void start(String path) throws IOException {}
+
+    /** A wanted object or array ended. */
+    public void end(String path) throws IOException {}
+
+    /** The parser stands at a wanted value: a string, number, boolean or null. */
+    public abstract void value(String path, JsonParser value) throws IOException;
+
+    /** An event was read to its end. */
+    public void endEvent() {}
+
+    /** The stream's mark of its end was read, {@code [DONE]}. */
+    public void done() {}
+
+    /**
+     * Whether what was read so far is a response of this family.
+     *
+     * @param expected whether the request went to an endpoint of the family
+     */
+    public abstract boolean recognised(boolean expected);
+
+    /** Whether the provider's mark of a finished response was read. */
+    public abstract boolean isFinished();
+
+    /** Whether the figures are final: read with the mark of a finished response, or after it. */
+    public abstract boolean isUsageFinal();
+
+    /** Whether both input and output were read; a usage that lacks one is a lower bound, however final it is. */
+    public boolean isUsageWhole() {
+        return true;
+    }
+
+    /** The usage of the response as far as it was read, or null if there was none yet. */
+    public abstract @Nullable TokenUsage usage();
+
+    /** Takes the provider's id of the response; one that is empty or absent changes nothing. */
+    protected final void responseId(@Nullable String id) {
+        responseId = id == null || id.isEmpty() ? responseId : id;
+    }
+
+    /** Takes the name of the model that answers; one that is empty or absent changes nothing. */
+    protected final void model(@Nullable String name) {
+        model = name == null || name.isEmpty() ? model : name;
+    }
+
+    /** Takes note that the provider reported an error inside its response. */
+    protected final void fail() {
+        failed = true;
+    }
+
+    /** The provider's id of the response, or null. */
+    public final @Nullable String responseId() {
+        return responseId;
+    }
+
+    /** The model that answers by its own account, or null. */
+    public final @Nullable String model() {
+        return model;
+    }
+
+    /** Whether the provider reported an error inside its response. */
+    public final boolean isFailed() {
+        return failed;
+    }
+}

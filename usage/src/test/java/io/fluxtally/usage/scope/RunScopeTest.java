@@ -1,0 +1,184 @@
+package io.fluxtally.usage.scope;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.assertThatNullPointerException;
+
+import io.fluxtally.usage.RequestUsage;
+import io.fluxtally.usage.TokenUsage;
+import io.fluxtally.usage.UsageSource;
+import java.io.IOException;
+import java.time.Instant;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.concurrent.atomic.AtomicReference;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Schedulers;
+
+class RunScopeTest {
+
+    private final RunScope run = RunScope.start("run-1");
+
+    @AfterEach
+    void threadIsLeftClean() {
+        boolean clean = ThreadScope.get() == null;
+        ThreadScope.set(null);
+        assertThat(clean).isTrue();
+    }
+
+    private static RequestUsage request(String id, long input) {
+        return RequestUsage.builder(id, Instant.EPOCH)
+                .usage(TokenUsage.of(input, 0), UsageSource.REPORTED)
+                .build();
+    }
+
+    @Test
+    @DisplayName("a run has the id given, or one of its own")
+    void id() {
+        assertThat(run.runId()).isEqualTo("run-1");
+        assertThat(RunScope.start().runId())
+                .isNotEmpty()
+                .isNotEqualTo(RunScope.start().runId());
+        assertThatNullPointerException().isThrownBy(() -> RunScope.start(null)).withMessage("runId");
+        assertThat(run.runScope()).isSameAs(run);
+    }
+
+    @Test
+    @DisplayName("labels make a new scope with the same tally and leave the original as it was")
+    void labels() {
+        RunScope labelled = run.withAgent("planner").withNode("llm").withRound(2);
+
+        assertThat(labelled.agent()).isEqualTo("planner");
+        assertThat(labelled.node()).isEqualTo("llm");
+        assertThat(labelled.round()).isEqualTo(2);
+        assertThat(labelled.runId()).isEqualTo("run-1");
+        assertThat(labelled.tally()).isSameAs(run.tally());
+        assertThat(run).hasToString("RunScope[runId=run-1, agent=null, node=null, round=null]");
+        assertThat(labelled).hasToString("RunScope[runId=run-1, agent=planner, node=llm, round=2]");
+        assertThat(labelled.withAgent(null).withNode(null).withRound(null)).hasToString(run.toString());
+    }
+
+    @Test
+    @DisplayName("T9: a branch keeps the run's id and labels, counts from zero, and is in the run once")
+    void branch() {
+        RunScope labelled = run.withAgent("planner").withNode("llm").withRound(2);
+        labelled.tally().add(request("before", 100));
+
+        RunScope branch = labelled.branch();
+        assertThat(branch.getTokenUsage()).isEqualTo(TokenUsage.ZERO);
+        branch.tally().add(request("inside", 10));
+
+        assertThat(branch).hasToString(labelled.toString());
+        assertThat(branch.usage().total()).isEqualTo(TokenUsage.of(10, 0));
+        assertThat(run.getTokenUsage()).isEqualTo(TokenUsage.of(110, 0));
+        assertThat(run.usage().requests()).hasSize(2);
+    }
+
+    @Test
+    @DisplayName("a figure that arrives late is booked late")
+    void late() throws Exception {
+        run.call(() -> null);
+
+        run.tally().add(request("late", 5));
+
+        assertThat(run.getTokenUsage()).isEqualTo(TokenUsage.of(5, 0));
+    }
+
+    @Test
+    @DisplayName("a wrapped flux runs in the scope on every subscription, and its subscriber's context is untouched")
+    void wrapFlux() {
+        AtomicReference<Boolean> leaked = new AtomicReference<>();
+        Flux<UsageScope> found = run.wrap(Flux.deferContextual(context -> Flux.just(UsageScope.current(context))));
+
+        assertThat(found.collectList().block()).containsExactly(run);
+        assertThat(found.flatMap(scope -> Mono.deferContextual(context -> {
+                            leaked.set(UsageScope.current(context) != null);
+                            return Mono.just(scope);
+                        }))
+                        .blockLast())
+                .isSameAs(run);
+        assertThat(leaked).hasValue(false);
+    }
+
+    @Test
+    @DisplayName("T18: a wrapped mono runs in the scope across a thread hop, without help from threads")
+    void wrapMono() {
+        Mono<UsageScope> found = run.wrap(Mono.deferContextual(context -> Mono.justOrEmpty(UsageScope.current(context)))
+                .subscribeOn(Schedulers.boundedElastic()));
+
+        assertThat(found.block()).isSameAs(run);
+    }
+
+    @Test
+    @DisplayName("T18: a wrapped task runs in the scope on another thread, which is left as it was")
+    void wrapRunnable() throws Exception {
+        AtomicReference<UsageScope> during = new AtomicReference<>();
+        Runnable wrapped = run.wrap(() -> during.set(UsageScope.current()));
+
+        UsageScope after = Threads.call(() -> {
+            wrapped.run();
+            return UsageScope.current();
+        });
+
+        assertThat(during).hasValue(run);
+        assertThat(after).isNull();
+    }
+
+    @Test
+    @DisplayName("a wrapped task that throws gives the thread back and its exception on")
+    void wrapRunnableThatThrows() {
+        IllegalStateException failure = new IllegalStateException("mine");
+        Runnable wrapped = run.wrap(() -> {
+            throw failure;
+        });
+
+        assertThatExceptionOfType(IllegalStateException.class)
+                .isThrownBy(wrapped::run)
+                .isSameAs(failure);
+        assertThat(UsageScope.current()).isNull();
+    }
+
+    @Test
+    @DisplayName("T18: tasks of a wrapped executor run in the scope, whoever submits them")
+    void wrapExecutor() {
+        Deque<Runnable> submitted = new ArrayDeque<>();
+        AtomicReference<UsageScope> during = new AtomicReference<>();
+
+        run.wrap(submitted::add).execute(() -> during.set(UsageScope.current()));
+        assertThat(during).hasValue(null);
+        submitted.remove().run();
+
+        assertThat(during).hasValue(run);
+        assertThat(UsageScope.current()).isNull();
+    }
+
+    @Test
+    @DisplayName("a call runs in the scope and returns what the task returns, null too")
+    void call() throws Exception {
+        assertThat(run.<UsageScope>call(UsageScope::current)).isSameAs(run);
+        assertThat(run.<Object>call(() -> null)).isNull();
+        assertThat(UsageScope.current()).isNull();
+    }
+
+    @Test
+    @DisplayName("a call throws what the task throws and gives the thread back the scope it had")
+    void callThatThrows() throws Exception {
+        IOException failure = new IOException("mine");
+        RunScope outer = RunScope.start("outer");
+
+        UsageScope after = outer.call(() -> {
+            assertThatExceptionOfType(IOException.class)
+                    .isThrownBy(() -> run.call(() -> {
+                        throw failure;
+                    }))
+                    .isSameAs(failure);
+            return UsageScope.current();
+        });
+
+        assertThat(after).isSameAs(outer);
+    }
+}
