@@ -1,0 +1,48 @@
+package io.fluxtally.graph;
+
+import io.fluxtally.usage.scope.UsageRecorder;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Settings of a compiled graph. Immutable.
+ *
+ * @param maxIterations how many node executions a run may have
+ * @param recorder where requests are booked, beside the run
+ * @param agent the agent that the graph is, or null
+ */
+public record CompileConfig(
+        long maxIterations,
+        UsageRecorder recorder,
+        @Nullable String agent) {
+
+    /** At most 1,000 node executions, the recorder of this process, no agent. */
+    public static final CompileConfig DEFAULT = new CompileConfig(1_000, UsageRecorder.shared(), null);
+
+    /**
+     * Checks the settings.
+     *
+     * @throws IllegalArgumentException if maxIterations is less than 1
+     */
+    public CompileConfig {
+        Objects.requireNonNull(recorder, "recorder");
+        if (maxIterations < 1) {
+            throw new IllegalArgumentException("maxIterations must be 1 or more, but is " + maxIterations);
+        }
+    }
+
+    /** The same settings with another limit on node executions. */
+    public CompileConfig withMaxIterations(long value) {
+        return new CompileConfig(value, recorder, agent);
+    }
+
+    /** The same settings with another recorder. */
+    public CompileConfig withRecorder(UsageRecorder value) {
+        return new CompileConfig(maxIterations, value, agent);
+    }
+
+    /** The same settings for an agent of the given name. */
+    public CompileConfig withAgent(@Nullable String value) {
+        return new CompileConfig(maxIterations, recorder, value);
+    }
+}

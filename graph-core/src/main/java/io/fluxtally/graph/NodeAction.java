@@ -1,0 +1,19 @@
+package io.fluxtally.graph;
+
+/**
+ * What a node does. Called once for each time the run comes to the node; must not keep anything of a run in itself, since
+ * many runs use it at once.
+ *
+ * <p>Model requests that it makes are booked to the node: on the calling thread, and in whatever publisher it returns.
+ */
+@FunctionalInterface
+public interface NodeAction {
+
+    /**
+     * Does the node's work, or describes it.
+     *
+     * @param state the state so far
+     * @param context the run
+     */
+    NodeResult apply(GraphState state, GraphRunnerContext context);
+}

@@ -1,0 +1,105 @@
+package io.fluxtally.graph;
+
+import io.fluxtally.usage.RunUsage;
+import io.fluxtally.usage.chat.ChatUsage;
+import io.fluxtally.usage.scope.RunScope;
+import io.fluxtally.usage.scope.UsageScope;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Schedulers;
+
+/**
+ * Executes one node: in a usage scope of its own, its chunks heard before any filter sees them, its update with the usage
+ * captured merged into the run before its completion goes out.
+ */
+final class NodeExecutor {
+
+    private final String node;
+    private final NodeAction action;
+
+    NodeExecutor(String node, NodeAction action) {
+        this.node = node;
+        this.action = action;
+    }
+
+    /** The outputs of one execution, which begins when the first of them is requested. */
+    Flux<NodeOutput> execute(GraphRunnerContext run) {
+        // Unlike defer() this waits for a request: a step is taken as soon as the last one is through, but its node is
+        // not to begin before somebody asks for its output. Hidden, since concatMap() subscribes to a scalar at once.
+        return Flux.just(run)
+                .hide()
+                .concatMap(
+                        it -> {
+                            RunScope scope = it.enter(node);
+                            return outputs(it, scope, apply(it, scope)).contextWrite(scope::writeTo);
+                        },
+                        0)
+                // That of a run inside this node too: its usage is not all that this run has used.
+                .onErrorMap(error -> new NodeFailedException(run.graph(), node, run.usage(), error));
+    }
+
+    private NodeResult apply(GraphRunnerContext run, RunScope scope) {
+        UsageScope.Binding binding = scope.bind();
+        try (binding) {
+            return Objects.requireNonNull(action.apply(run.state(), run), "a node's result must not be null");
+        }
+    }
+
+    private Flux<NodeOutput> outputs(GraphRunnerContext run, RunScope scope, NodeResult result) {
+        if (result instanceof NodeResult.Update update) {
+            return Flux.just(completed(run, scope, update.values()));
+        }
+        if (result instanceof NodeResult.Deferred deferred) {
+            return whenThere(run, scope, deferred.values());
+        }
+        if (result instanceof NodeResult.Blocking blocking) {
+            Callable<? extends Map<String, ?>> work = blocking.work();
+            return whenThere(
+                    run, scope, Mono.fromCallable(() -> scope.call(work)).subscribeOn(Schedulers.boundedElastic()));
+        }
+        return streamed(run, scope, (NodeResult.Chunks<?>) result);
+    }
+
+    private Flux<NodeOutput> whenThere(GraphRunnerContext run, RunScope scope, Mono<? extends Map<String, ?>> values) {
+        return values.<Map<String, ?>>map(update -> update)
+                .defaultIfEmpty(Map.of())
+                .map(update -> completed(run, scope, update))
+                .flux();
+    }
+
+    private <T> Flux<NodeOutput> streamed(GraphRunnerContext run, RunScope scope, NodeResult.Chunks<T> result) {
+        ChunkJoiner<? super T> joiner = result.joiner().get();
+        return ChatUsage.capture(result.chunks(), run.recorder())
+                .<NodeOutput>map(chunk -> streaming(run, RunUsage.EMPTY, chunk, joiner.add(chunk)))
+                .concatWith(Mono.fromSupplier(() -> {
+                    merge(run, scope, joiner.update());
+                    return streaming(run, scope.usage(), null, "");
+                }));
+    }
+
+    private StreamingOutput streaming(GraphRunnerContext run, RunUsage nodeUsage, @Nullable Object chunk, String text) {
+        return new StreamingOutput(node, run.agent(), run.state(), nodeUsage, run.usage(), chunk, text);
+    }
+
+    private NodeOutput completed(GraphRunnerContext run, RunScope scope, Map<String, ?> update) {
+        merge(run, scope, update);
+        return new NodeOutput(node, run.agent(), run.state(), scope.usage(), run.usage());
+    }
+
+    /** Emits the delta: what was captured, or where nothing was, what the node says itself. */
+    private static void merge(GraphRunnerContext run, RunScope scope, Map<String, ?> update) {
+        RunUsage captured = scope.usage();
+        if (captured.sum().requests() == 0) {
+            run.merge(scope, update);
+        } else {
+            Map<String, Object> withDelta = new HashMap<>(update);
+            withDelta.put(GraphRunnerContext.TOKEN_USAGE, captured);
+            run.merge(scope, withDelta);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+package io.fluxtally.graph;
+
+import io.fluxtally.usage.RunUsage;
+import io.fluxtally.usage.TokenUsage;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a run says when a node has finished, and with {@link StreamingOutput} while it streams. The last output of a run is
+ * that of {@link StateGraph#END}.
+ *
+ * <p>The node's own usage and the run's usage have two names, so that nobody adds totals. Immutable.
+ */
+public sealed class NodeOutput permits StreamingOutput {
+
+    private final String node;
+    private final @Nullable String agent;
+    private final GraphState state;
+    private final RunUsage nodeUsage;
+    private final RunUsage runUsage;
+
+    NodeOutput(String node, @Nullable String agent, GraphState state, RunUsage nodeUsage, RunUsage runUsage) {
+        this.node = node;
+        this.agent = agent;
+        this.state = state;
+        this.nodeUsage = nodeUsage;
+        this.runUsage = runUsage;
+    }
+
+    /** The node, or {@link StateGraph#END}. */
+    public String node() {
+        return node;
+    }
+
+    /** The agent that the graph is, or null if it is none. */
+    public @Nullable String agent() {
+        return agent;
+    }
+
+    /** The state after the node; of an output in mid-stream, before it. */
+    public GraphState state() {
+        return state;
+    }
+
+    /** Whether this is the end of the run. */
+    public boolean isEnd() {
+        return node.equals(StateGraph.END);
+    }
+
+    /**
+     * The tokens that this execution of the node used, or null if it made no request, or has not finished: a delta, not a
+     * total.
+     */
+    public @Nullable TokenUsage tokenUsage() {
+        return nodeUsage.sum().requests() == 0 ? null : nodeUsage.total();
+    }
+
+    /** The requests of this execution of the node; none before it has finished. */
+    public RunUsage nodeUsage() {
+        return nodeUsage;
+    }
+
+    /** What the whole run has used so far: a total, not a delta. */
+    public RunUsage runUsage() {
+        return runUsage;
+    }
+
+    /** Names and figures only: the state may hold prompts. */
+    @Override
+    public String toString() {
+        return "%s[node=%s, agent=%s, tokenUsage=%s, runUsage=%s]"
+                .formatted(getClass().getSimpleName(), node, agent, tokenUsage(), runUsage);
+    }
+}

@@ -1,0 +1,232 @@
+package io.fluxtally.graph.agent;
+
+import io.fluxtally.graph.CompileConfig;
+import io.fluxtally.graph.CompiledGraph;
+import io.fluxtally.graph.GraphState;
+import io.fluxtally.graph.KeyStrategy;
+import io.fluxtally.graph.NodeOutput;
+import io.fluxtally.graph.StateGraph;
+import io.fluxtally.usage.scope.UsageRecorder;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+import org.springframework.ai.chat.messages.AssistantMessage;
+import org.springframework.ai.chat.messages.Message;
+import org.springframework.ai.chat.messages.SystemMessage;
+import org.springframework.ai.chat.messages.UserMessage;
+import org.springframework.ai.chat.model.ChatModel;
+import org.springframework.ai.chat.prompt.ChatOptions;
+import org.springframework.ai.chat.prompt.Prompt;
+import org.springframework.ai.model.tool.DefaultToolCallingChatOptions;
+import org.springframework.ai.model.tool.ToolCallingChatOptions;
+import org.springframework.ai.model.tool.ToolCallingManager;
+import org.springframework.ai.tool.ToolCallback;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+
+/**
+ * An agent that asks a model, runs the tools that it asks for, and goes on until it answers without any: each turn of
+ * this loop is a round.
+ *
+ * <pre>{@code
+ * ReactAgent agent = ReactAgent.builder("weather").model(model).tools(getWeather).build();
+ * agent.stream("Will it rain?").subscribe(output -> ...);
+ * }</pre>
+ *
+ * <p>Immutable and safe for use by any number of threads if the model and the tools are.
+ */
+public final class ReactAgent {
+
+    /** The key of the conversation in the state: a list of {@code Message}s. */
+    public static final String MESSAGES = "messages";
+
+    /** The node that asks the model. */
+    public static final String LLM_NODE = "llm";
+
+    /** The node that runs tools. */
+    public static final String TOOL_NODE = "tools";
+
+    private static final String ON = "on";
+
+    private final CompiledGraph graph;
+
+    private ReactAgent(Builder builder, ChatModel model) {
+        ToolCallingChatOptions options = optionsOf(builder.options, builder.tools);
+        SystemMessage system = builder.systemPrompt == null ? null : new SystemMessage(builder.systemPrompt);
+        StateGraph definition = new StateGraph(builder.name)
+                .keyStrategy(MESSAGES, KeyStrategy.APPEND)
+                .addNode(LLM_NODE, new LlmNode(model, state -> promptOf(system, state, options), MESSAGES))
+                .addEdge(StateGraph.START, LLM_NODE);
+        if (builder.tools.isEmpty()) {
+            definition.addEdge(LLM_NODE, StateGraph.END);
+        } else {
+            definition
+                    .addNode(TOOL_NODE, new ToolNode(builder.toolCallingManager, options, MESSAGES))
+                    .addConditionalEdges(
+                            LLM_NODE,
+                            state -> asksForTools(lastMessage(state)) ? TOOL_NODE : StateGraph.END,
+                            Map.of(TOOL_NODE, TOOL_NODE, StateGraph.END, StateGraph.END))
+                    .addConditionalEdges(
+                            TOOL_NODE,
+                            state -> lastMessage(state) instanceof AssistantMessage ? StateGraph.END : ON,
+                            Map.of(ON, LLM_NODE, StateGraph.END, StateGraph.END));
+        }
+        // A round is one execution of each node, but the last, which has no tools to run.
+        long maxIterations = builder.tools.isEmpty() ? 1 : builder.maxRounds * 2L - 1;
+        this.graph = definition.compile(CompileConfig.DEFAULT
+                .withMaxIterations(maxIterations)
+                .withRecorder(builder.recorder)
+                .withAgent(builder.name));
+    }
+
+    /** The options with the tools in them, which the graph runs and not the model. */
+    private static ToolCallingChatOptions optionsOf(@Nullable ChatOptions given, List<ToolCallback> tools) {
+        ToolCallingChatOptions options;
+        if (given == null) {
+            options = new DefaultToolCallingChatOptions();
+        } else if (given.copy() instanceof ToolCallingChatOptions toolOptions) {
+            options = toolOptions;
+        } else {
+            throw new IllegalArgumentException("options must be ToolCallingChatOptions, but are a "
+                    + given.getClass().getName());
+        }
+        options.setToolCallbacks(tools);
+        options.setInternalToolExecutionEnabled(false);
+        return options;
+    }
+
+    private static Prompt promptOf(@Nullable SystemMessage system, GraphState state, ChatOptions options) {
+        List<Message> messages = state.list(MESSAGES);
+        if (system == null) {
+            return new Prompt(messages, options);
+        }
+        List<Message> all = new ArrayList<>(messages.size() + 1);
+        all.add(system);
+        all.addAll(messages);
+        return new Prompt(all, options);
+    }
+
+    private static @Nullable Message lastMessage(GraphState state) {
+        List<Message> messages = state.list(MESSAGES);
+        return messages.isEmpty() ? null : messages.get(messages.size() - 1);
+    }
+
+    private static boolean asksForTools(@Nullable Message message) {
+        return message instanceof AssistantMessage answer && answer.hasToolCalls();
+    }
+
+    /** A builder for an agent of the given name. */
+    public static Builder builder(String name) {
+        return new Builder(name);
+    }
+
+    /** The graph that the agent is. */
+    public CompiledGraph graph() {
+        return graph;
+    }
+
+    /** Asks the agent; outputs come as they are made, the last one is the end of the run. */
+    public Flux<NodeOutput> stream(String question) {
+        return stream(List.of(new UserMessage(question)));
+    }
+
+    /** Goes on with a conversation; outputs come as they are made, the last one is the end of the run. */
+    public Flux<NodeOutput> stream(List<Message> conversation) {
+        return graph.stream(Map.of(MESSAGES, conversation));
+    }
+
+    /** Asks the agent and gives the end of the run, without streaming. */
+    public Mono<NodeOutput> invoke(String question) {
+        return invoke(List.of(new UserMessage(question)));
+    }
+
+    /** Goes on with a conversation and gives the end of the run, without streaming. */
+    public Mono<NodeOutput> invoke(List<Message> conversation) {
+        return graph.invoke(Map.of(MESSAGES, conversation));
+    }
+
+    /** The text of the agent's answer in the state of an output; empty if there is none. */
+    public static String answer(NodeOutput output) {
+        return lastMessage(output.state()) instanceof AssistantMessage answer
+                ? Objects.requireNonNullElse(answer.getText(), "")
+                : "";
+    }
+
+    /** Settings of an agent. Not safe for use by several threads. */
+    public static final class Builder {
+
+        private final String name;
+        private @Nullable ChatModel model;
+        private List<ToolCallback> tools = List.of();
+        private @Nullable String systemPrompt;
+        private @Nullable ChatOptions options;
+        private int maxRounds = 50;
+        private UsageRecorder recorder = UsageRecorder.shared();
+        private ToolCallingManager toolCallingManager =
+                ToolCallingManager.builder().build();
+
+        private Builder(String name) {
+            this.name = Objects.requireNonNull(name, "name");
+        }
+
+        /** Sets the model to ask; required. */
+        public Builder model(ChatModel value) {
+            this.model = value;
+            return this;
+        }
+
+        /** Sets the tools that the model may ask for; none unless set. */
+        public Builder tools(ToolCallback... values) {
+            this.tools = List.of(values);
+            return this;
+        }
+
+        /** Sets what the model is told before each conversation; nothing unless set. */
+        public Builder systemPrompt(String value) {
+            this.systemPrompt = value;
+            return this;
+        }
+
+        /** Sets options of the model, such as its name; its defaults unless set. Their tools are replaced. */
+        public Builder options(ChatOptions value) {
+            this.options = value;
+            return this;
+        }
+
+        /**
+         * Sets how many rounds a run may have; 50 unless set.
+         *
+         * @throws IllegalArgumentException if it is less than 1
+         */
+        public Builder maxRounds(int value) {
+            if (value < 1) {
+                throw new IllegalArgumentException("maxRounds must be 1 or more, but is " + value);
+            }
+            this.maxRounds = value;
+            return this;
+        }
+
+        /** Sets where requests are booked, beside the run; the recorder of this process unless set. */
+        public Builder recorder(UsageRecorder value) {
+            this.recorder = value;
+            return this;
+        }
+
+        /** Sets what runs the tools; Spring AI's default manager unless set. */
+        public Builder toolCallingManager(ToolCallingManager value) {
+            this.toolCallingManager = value;
+            return this;
+        }
+
+        /**
+         * The agent.
+         *
+         * @throws NullPointerException if there is no model
+         */
+        public ReactAgent build() {
+            return new ReactAgent(this, Objects.requireNonNull(model, "model"));
+        }
+    }
+}
