@@ -1,0 +1,108 @@
+package io.fluxtally.conformance.engine;
+
+import io.fluxtally.conformance.scenario.Mode;
+import io.fluxtally.conformance.scenario.Scenario;
+import io.fluxtally.graph.StreamingOutput;
+import io.fluxtally.graph.agent.ReactAgent;
+import io.fluxtally.usage.RunUsage;
+import io.fluxtally.usage.chat.UsageChatModel;
+import io.fluxtally.usage.scope.RunScope;
+import io.fluxtally.usage.scope.UsageRecorder;
+import io.fluxtally.usage.scope.UsageScope;
+import io.fluxtally.usage.wire.WireTap;
+import java.util.Locale;
+import java.util.function.Supplier;
+import org.springframework.ai.chat.messages.UserMessage;
+import org.springframework.ai.chat.model.ChatModel;
+import org.springframework.ai.chat.prompt.Prompt;
+import org.springframework.ai.model.tool.ToolCallingChatOptions;
+import org.springframework.ai.tool.ToolCallback;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+
+/**
+ * How an app asks a scenario's model.
+ *
+ * <p>Safe for use by any number of threads.
+ */
+public enum Engine {
+    /** The bare {@code ChatModel}, with the tool loop that it has inside. */
+    MODEL {
+        @Override
+        Flux<?> ask(Mode mode, ChatModel model, ToolCallingChatOptions options, UsageRecorder recorder) {
+            Prompt prompt = new Prompt(new UserMessage(QUESTION), options);
+            return mode == Mode.STREAM ? model.stream(prompt) : Flux.just(model.call(prompt));
+        }
+    },
+    /** The agent of graph-core. */
+    GRAPH {
+        @Override
+        Flux<?> ask(Mode mode, ChatModel model, ToolCallingChatOptions options, UsageRecorder recorder) {
+            ReactAgent agent = ReactAgent.builder("replay")
+                    .model(model)
+                    .options(options)
+                    .tools(options.getToolCallbacks().toArray(ToolCallback[]::new))
+                    .recorder(recorder)
+                    .build();
+            return mode == Mode.STREAM
+                    ? agent.stream(QUESTION)
+                            .filter(output -> output instanceof StreamingOutput chunk && !chunk.isComplete())
+                    : agent.invoke(QUESTION).flux();
+        }
+    };
+
+    private static final String QUESTION = "上海天气怎么样？";
+
+    /** Asks the model; to be called where the app is subscribed to, since a blocking call happens here. */
+    abstract Flux<?> ask(Mode mode, ChatModel model, ToolCallingChatOptions options, UsageRecorder recorder);
+
+    /** The engine's name on the command line and in results. */
+    public String word() {
+        return name().toLowerCase(Locale.ROOT).replace('_', '-');
+    }
+
+    /**
+     * Runs a scenario's app with Fluxtally: the wire tap in its HTTP clients, its model decorated, in a run of its own.
+     * Errors that the app sees are in what comes out.
+     *
+     * @param baseUrl a loopback provider that replays the scenario
+     */
+    public Mono<AppRun> measured(Scenario scenario, String baseUrl) {
+        return Mono.defer(() -> {
+            UsageRecorder recorder = UsageRecorder.withSinks();
+            WireTap tap = WireTap.builder().recorder(recorder).build();
+            ClientModels.Configured client = ClientModels.create(scenario, baseUrl, tap);
+            RecordingChatModel model = new RecordingChatModel(UsageChatModel.of(client.model(), recorder));
+            RunScope run = RunScope.start();
+            Flux<?> app = Flux.defer(() -> {
+                UsageScope.Binding binding = run.bind();
+                try (binding) {
+                    return ask(scenario.mode(), model, client.options(), recorder);
+                }
+            });
+            return toEnd(scenario, run.wrap(app), model, run::usage);
+        });
+    }
+
+    /**
+     * Runs a scenario's app without Fluxtally. Errors that the app sees are in what comes out.
+     *
+     * @param baseUrl a loopback provider that replays the scenario
+     */
+    public Mono<AppRun> stock(Scenario scenario, String baseUrl) {
+        return Mono.defer(() -> {
+            ClientModels.Configured client = ClientModels.create(scenario, baseUrl, null);
+            RecordingChatModel model = new RecordingChatModel(client.model());
+            Flux<?> app = Flux.defer(() -> ask(scenario.mode(), model, client.options(), UsageRecorder.withSinks()));
+            return toEnd(scenario, app, model, () -> RunUsage.EMPTY);
+        });
+    }
+
+    private static Mono<AppRun> toEnd(
+            Scenario scenario, Flux<?> app, RecordingChatModel model, Supplier<RunUsage> usage) {
+        Integer cancelAfter = scenario.cancelAfter();
+        return (cancelAfter == null ? app : app.take(cancelAfter))
+                .then(Mono.fromSupplier(() -> new AppRun(model.responses(), null, usage.get())))
+                .onErrorResume(error -> Mono.just(new AppRun(model.responses(), error, usage.get())));
+    }
+}

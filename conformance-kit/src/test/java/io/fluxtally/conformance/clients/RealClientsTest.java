@@ -1,0 +1,234 @@
+package io.fluxtally.conformance.clients;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.alibaba.cloud.ai.dashscope.common.DashScopeException;
+import io.fluxtally.conformance.Scenarios;
+import io.fluxtally.conformance.loopback.Chunking;
+import io.fluxtally.conformance.loopback.ExchangeEnd;
+import io.fluxtally.conformance.loopback.LoopbackProvider;
+import io.fluxtally.conformance.loopback.ReceivedRequest;
+import io.fluxtally.conformance.scenario.Mode;
+import io.fluxtally.conformance.scenario.Scenario;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.RepeatedTest;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.springframework.ai.chat.model.ChatResponse;
+import org.springframework.web.reactive.function.client.WebClientResponseException;
+
+/**
+ * The starter scenarios are what real clients can read, and these lose what the kit is there to show. The codes D.. and O.. are those
+ * of the lab that found it.
+ */
+@Timeout(60)
+class RealClientsTest {
+
+    /**
+     * What an app sees of a scenario: input and output of the last usage, the text of all elements, and its error.
+     */
+    private record Expected(
+            String scenario,
+            String usage,
+            String text,
+            @Nullable Class<? extends Throwable> error) {
+
+        static Expected seen(String scenario, String usage, String text) {
+            return new Expected(scenario, usage, text, null);
+        }
+
+        Expected failing(Class<? extends Throwable> type) {
+            return new Expected(scenario, usage, text, type);
+        }
+
+        @Override
+        public String toString() {
+            return scenario + " -> " + usage;
+        }
+    }
+
+    private static final String TRIP = "周六上午去豫园，下午 the Bund；周日带伞，去上海博物馆。";
+
+    static Stream<Expected> seenByTheStockApp() {
+        return Stream.of(
+                Expected.seen("dashscope-plain-stream", "26/8", "上海今天多云，最高二十六度。"),
+                Expected.seen("dashscope-thinking-stream", "20/54", "周六去豫园，周日逛外滩。"),
+                // D04
+                Expected.seen("dashscope-tool-loop-stream", "260/6", "上海今天多云, 26°C."),
+                // D08: each frame repeats the text so far
+                Expected.seen("dashscope-tool-loop-full-output-stream", "260/3", "上海上海多云上海多云。"),
+                Expected.seen("dashscope-three-rounds-usage-only-stream", "6000/2500", TRIP),
+                Expected.seen("dashscope-three-rounds-last-content-stream", "6000/2500", TRIP),
+                Expected.seen("dashscope-three-rounds-running-stream", "6000/2500", TRIP),
+                Expected.seen("dashscope-three-rounds-call", "6000/2500", TRIP),
+                // D11
+                Expected.seen("dashscope-empty-usage-stream", "0/0", "").failing(NullPointerException.class),
+                Expected.seen("dashscope-usage-only-stream", "31/7", "春眠不觉晓。"),
+                // D16
+                Expected.seen("dashscope-error-frame-stream", "48/4", "这个问题").failing(DashScopeException.class),
+                // D17
+                Expected.seen("dashscope-reset-stream", "30/5", "床前明月光").failing(Exception.class),
+                // D17b: the app is not told
+                Expected.seen("dashscope-clean-cut-stream", "30/5", "疑是地上霜"),
+                // D27
+                Expected.seen("dashscope-two-choices-stream", "100/31", "晴雨天天出游读书"),
+                Expected.seen("dashscope-call", "100/8", "上海今天多云，26°C。"),
+                // D13
+                Expected.seen("dashscope-call-output-text", "0/0", ""),
+                // D18
+                Expected.seen("dashscope-hang-cancel-stream", "40/6", "从前有座山，山上"),
+                Expected.seen("openai-plain-stream", "24/7", "你好，今天想去哪里？"),
+                // O03
+                Expected.seen("openai-tool-loop-stream", "460/26", "上海今天多云。"),
+                Expected.seen("openai-no-usage-stream", "0/0", "好的。"),
+                // O10; the first element has no text
+                Expected.seen("openai-cancel-stream", "0/0", "从前有"),
+                Expected.seen("openai-call", "24/7", "上海今天多云。"),
+                Expected.seen("openai-tool-loop-call", "460/26", "上海今天多云。"));
+    }
+
+    @ParameterizedTest
+    @MethodSource("seenByTheStockApp")
+    void theStockAppSeesWhatTheLabSaw(Expected expected) throws Exception {
+        Scenario scenario = Scenarios.load(expected.scenario());
+        try (LoopbackProvider provider = LoopbackProvider.start(scenario)) {
+            StockApp app = new StockApp(scenario, provider.baseUrl());
+
+            StockApp.Seen seen = app.run();
+
+            if (expected.error() == null) {
+                assertThat(seen.error()).isNull();
+            } else {
+                assertThat(seen.error()).isNotNull();
+                assertThat(Stream.iterate(seen.error(), e -> e != null, Throwable::getCause))
+                        .hasAtLeastOneElementOfType(expected.error());
+            }
+            assertThat(seen.text()).isEqualTo(expected.text());
+            assertThat(seen.usage()).isEqualTo(expected.usage());
+            assertThat(provider.requestCount()).isEqualTo(scenario.responses().size());
+            assertThat(app.toolInputs())
+                    .hasSize(scenario.responses().size() - 1)
+                    .allSatisfy(input -> assertThat(input).containsEntry("city", "上海"));
+        }
+    }
+
+    @Test
+    void everyStarterScenarioIsSeenByItsRealClient() {
+        assertThat(seenByTheStockApp()).extracting(Expected::scenario).isEqualTo(Scenarios.names());
+    }
+
+    @ParameterizedTest
+    @MethodSource("io.fluxtally.conformance.Scenarios#all")
+    void theClientsSeeTheSameHoweverTheBytesAreCut(Scenario scenario) throws Exception {
+        // A client that leaves early may see more or less of what is under way.
+        if (scenario.cancelAfter() != null || scenario.name().equals("dashscope-empty-usage-stream")) {
+            return;
+        }
+        StockApp.Seen byEvent = run(scenario, LoopbackProvider.builder());
+        for (Chunking chunking : List.of(Chunking.everyBytes(7), Chunking.whole(), Chunking.atOffsets(1, 100, 101))) {
+            StockApp.Seen cut = run(scenario, LoopbackProvider.builder().chunking(chunking));
+
+            assertThat(cut.usage()).as(chunking.toString()).isEqualTo(byEvent.usage());
+            assertThat(cut.text()).as(chunking.toString()).isEqualTo(byEvent.text());
+        }
+        if (scenario.mode() == Mode.STREAM) {
+            assertThat(run(scenario, LoopbackProvider.builder().gzip(true)).text())
+                    .isEqualTo(byEvent.text());
+        }
+    }
+
+    @Test
+    void theEmptyUsageFrameCostsTheAppEveryElement() throws Exception {
+        Scenario scenario = Scenarios.load("dashscope-empty-usage-stream");
+        try (LoopbackProvider provider = LoopbackProvider.start(scenario)) {
+            assertThat(new StockApp(scenario, provider.baseUrl()).run().elements())
+                    .isEmpty();
+        }
+    }
+
+    @Test
+    void aClientThatCancelsClosesTheConnection() throws Exception {
+        Scenario scenario = Scenarios.load("dashscope-hang-cancel-stream");
+        try (LoopbackProvider provider = LoopbackProvider.start(scenario)) {
+            StockApp.Seen seen = new StockApp(scenario, provider.baseUrl()).run();
+
+            assertThat(seen.elements()).hasSize(3);
+            assertThat(provider.request(0).thenCompose(ReceivedRequest::ended).get(10, TimeUnit.SECONDS))
+                    .isEqualTo(ExchangeEnd.CLIENT_LEFT);
+        }
+    }
+
+    /** So that the bill of a stream that is left early does not depend on how fast the bytes were. */
+    @RepeatedTest(20)
+    void aFilterSeesAsMuchOfAStreamLeftEarlyAsIsBilled() throws Exception {
+        assertThat(frames("dashscope-hang-cancel-stream")).isEqualTo(3);
+        assertThat(frames("dashscope-empty-usage-stream")).isEqualTo(1);
+        // The client looks one chunk ahead.
+        assertThat(frames("openai-cancel-stream")).isEqualTo(4);
+    }
+
+    private static int frames(String name) throws Exception {
+        Scenario scenario = Scenarios.load(name);
+        try (LoopbackProvider provider = LoopbackProvider.start(scenario)) {
+            StockApp app = new StockApp(scenario, provider.baseUrl());
+            app.run();
+            return app.wire().split("\n\n").length;
+        }
+    }
+
+    @Test
+    void theThinkingIsInTheStreamToo() throws Exception {
+        Scenario scenario = Scenarios.load("dashscope-thinking-stream");
+        StockApp.Seen seen = run(scenario, LoopbackProvider.builder());
+
+        assertThat(seen.elements().stream()
+                        .map(ChatResponse::getResult)
+                        .map(result ->
+                                String.valueOf(result.getOutput().getMetadata().get("reasoningContent"))))
+                .startsWith("用户", "问的是", "行程，先看", "天气。");
+    }
+
+    @Test
+    void theUsageOfAnOpenAiStreamIsOnTwoElements() throws Exception {
+        StockApp.Seen seen = run(Scenarios.load("openai-plain-stream"), LoopbackProvider.builder());
+
+        // O01
+        assertThat(seen.elements().stream()
+                        .filter(element -> element.getMetadata().getUsage().getTotalTokens() > 0))
+                .hasSize(2);
+    }
+
+    @Test
+    void theToolsGetTheirArgumentsInOnePiece() throws Exception {
+        Scenario scenario = Scenarios.load("dashscope-three-rounds-running-stream");
+        try (LoopbackProvider provider = LoopbackProvider.start(scenario)) {
+            StockApp app = new StockApp(scenario, provider.baseUrl());
+            app.run();
+
+            assertThat(app.toolInputs()).containsExactly(Map.of("city", "上海"), Map.of("city", "上海", "days", 2));
+        }
+    }
+
+    @Test
+    void aRoundBeyondTheScenarioIsAnErrorOfTheApp() throws Exception {
+        Scenario scenario = Scenarios.load("dashscope-tool-loop-stream");
+        try (LoopbackProvider provider =
+                LoopbackProvider.start(Mode.STREAM, List.of(scenario.responses().get(0)))) {
+            StockApp.Seen seen = new StockApp(scenario, provider.baseUrl()).run();
+
+            assertThat(seen.error()).isInstanceOf(WebClientResponseException.InternalServerError.class);
+        }
+    }
+
+    private static StockApp.Seen run(Scenario scenario, LoopbackProvider.Builder builder) throws Exception {
+        try (LoopbackProvider provider = builder.start(scenario)) {
+            return new StockApp(scenario, provider.baseUrl()).run();
+        }
+    }
+}
