@@ -1,0 +1,71 @@
+package io.fluxtally.cli;
+
+import io.fluxtally.usage.RequestUsage;
+import io.fluxtally.usage.RunUsage;
+import io.fluxtally.usage.TokenUsage;
+import io.fluxtally.usage.UsageSum;
+import java.io.PrintWriter;
+import java.util.Locale;
+import java.util.OptionalLong;
+import org.jspecify.annotations.Nullable;
+
+/** Prints usage as tables for a terminal. */
+final class UsageTable {
+
+    private static final String ROW = "  %-22s %10s %10s %10s %10s   %s%n";
+    private static final String UNKNOWN = "-";
+
+    private final PrintWriter out;
+
+    UsageTable(PrintWriter out) {
+        this.out = out;
+    }
+
+    /** One line for each request, in the order of the rounds, and one for their total. */
+    void printRounds(RunUsage usage) {
+        out.printf(ROW, "round", "input", "output", "cached", "reasoning", "source");
+        for (RequestUsage request : usage.requests()) {
+            String round = request.round() == null ? UNKNOWN : request.round().toString();
+            String label = request.attempt() > 1 ? round + " (attempt " + request.attempt() + ")" : round;
+            printRow(label, request.usage(), request.source().name());
+        }
+        UsageSum sum = usage.sum();
+        printRow(
+                "total",
+                sum.total(),
+                sum.isComplete() ? "complete" : "incomplete: " + sum.unreported() + " unreported");
+    }
+
+    /** The heading over {@link #printTotal}. */
+    void printTotalHeading() {
+        out.printf(ROW, "", "input", "output", "total", "", "");
+    }
+
+    /** A line with input, output and total. */
+    void printTotal(String label, long input, long output, long total) {
+        out.printf(ROW, label, number(input), number(output), number(total), "", "");
+    }
+
+    private void printRow(String label, @Nullable TokenUsage usage, String source) {
+        if (usage == null) {
+            out.printf(ROW, label, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, source);
+        } else {
+            out.printf(
+                    ROW,
+                    label,
+                    number(usage.inputTokens()),
+                    number(usage.outputTokens()),
+                    number(usage.cacheReadInputTokens()),
+                    number(usage.reasoningOutputTokens()),
+                    source);
+        }
+    }
+
+    private static String number(OptionalLong tokens) {
+        return tokens.isPresent() ? number(tokens.getAsLong()) : UNKNOWN;
+    }
+
+    private static String number(long tokens) {
+        return String.format(Locale.ROOT, "%,d", tokens);
+    }
+}

@@ -1,0 +1,5 @@
+/** The programs that the README quotes. */
+@NullMarked
+package io.fluxtally.examples;
+
+import org.jspecify.annotations.NullMarked;

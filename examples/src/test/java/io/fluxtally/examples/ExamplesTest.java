@@ -1,0 +1,60 @@
+package io.fluxtally.examples;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.fluxtally.conformance.Scenarios;
+import io.fluxtally.conformance.loopback.LoopbackProvider;
+import io.fluxtally.usage.RunUsage;
+import io.fluxtally.usage.TokenUsage;
+import java.time.Duration;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.springframework.ai.chat.model.ChatModel;
+
+@DisplayName("The README's examples")
+class ExamplesTest {
+
+    private static final Duration PATIENCE = Duration.ofSeconds(60);
+
+    @Test
+    @DisplayName("read what a streamed agent with a tool is billed")
+    void streamingAgent() {
+        try (LoopbackProvider provider = LoopbackProvider.start(Scenarios.load("dashscope-tool-loop-stream"))) {
+            ChatModel model = AnyChatModel.dashScope(provider.baseUrl(), "none");
+            StringBuilder text = new StringBuilder();
+
+            TokenUsage usage = StreamingAgent.ask(model, "How is the weather?", text::append)
+                    .block(PATIENCE);
+
+            assertThat(usage.inputTokens()).isEqualTo(460);
+            assertThat(usage.outputTokens()).isEqualTo(26);
+            assertThat(text).isNotEmpty();
+        }
+    }
+
+    @Test
+    @DisplayName("read what a streamed call is billed")
+    void streamedCall() {
+        try (LoopbackProvider provider = LoopbackProvider.start(Scenarios.load("dashscope-plain-stream"))) {
+            ChatModel model = AnyChatModel.dashScope(provider.baseUrl(), "none");
+
+            RunUsage usage = AnyChatModel.stream(model, "Hello").block(PATIENCE);
+
+            assertThat(usage.isComplete()).isTrue();
+            assertThat(usage.total().totalTokens()).isPositive();
+        }
+    }
+
+    @Test
+    @DisplayName("read what a blocking call is billed")
+    void blockingCall() throws Exception {
+        try (LoopbackProvider provider = LoopbackProvider.start(Scenarios.load("dashscope-call"))) {
+            ChatModel model = AnyChatModel.dashScope(provider.baseUrl(), "none");
+
+            RunUsage usage = AnyChatModel.call(model, "Hello");
+
+            assertThat(usage.isComplete()).isTrue();
+            assertThat(usage.total().totalTokens()).isPositive();
+        }
+    }
+}

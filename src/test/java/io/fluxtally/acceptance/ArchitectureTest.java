@@ -1,0 +1,116 @@
+package io.fluxtally.acceptance;
+
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+
+import com.tngtech.archunit.base.DescribedPredicate;
+import com.tngtech.archunit.core.domain.JavaAccess;
+import com.tngtech.archunit.core.importer.ImportOption;
+import com.tngtech.archunit.junit.AnalyzeClasses;
+import com.tngtech.archunit.junit.ArchTest;
+import com.tngtech.archunit.lang.ArchRule;
+import com.tngtech.archunit.library.GeneralCodingRules;
+
+/** The arrows of the design, decided by the build. */
+@AnalyzeClasses(packages = "io.fluxtally", importOptions = ImportOption.DoNotIncludeTests.class)
+class ArchitectureTest {
+
+    private static final String USAGE = "io.fluxtally.usage..";
+    private static final String GRAPH = "io.fluxtally.graph..";
+    private static final String DASHSCOPE = "io.fluxtally.dashscope..";
+    private static final String CONFORMANCE = "io.fluxtally.conformance..";
+    private static final String CLI = "io.fluxtally.cli..";
+    private static final String EXAMPLES = "io.fluxtally.examples..";
+
+    @ArchTest
+    static final ArchRule usageDependsOnNoOtherModule = noClasses()
+            .that()
+            .resideInAPackage(USAGE)
+            .should()
+            .dependOnClassesThat()
+            .resideInAnyPackage(GRAPH, DASHSCOPE, CONFORMANCE, CLI, EXAMPLES);
+
+    @ArchTest
+    static final ArchRule graphDependsOnUsageAlone = noClasses()
+            .that()
+            .resideInAPackage(GRAPH)
+            .should()
+            .dependOnClassesThat()
+            .resideInAnyPackage(DASHSCOPE, CONFORMANCE, CLI, EXAMPLES);
+
+    @ArchTest
+    static final ArchRule adapterDependsOnUsageAlone = noClasses()
+            .that()
+            .resideInAPackage(DASHSCOPE)
+            .should()
+            .dependOnClassesThat()
+            .resideInAnyPackage(GRAPH, CONFORMANCE, CLI, EXAMPLES);
+
+    @ArchTest
+    static final ArchRule nothingDependsOnTheCommandsOrTheExamples = noClasses()
+            .that()
+            .resideOutsideOfPackages(CLI, EXAMPLES)
+            .should()
+            .dependOnClassesThat()
+            .resideInAnyPackage(CLI, EXAMPLES);
+
+    @ArchTest
+    static final ArchRule httpClientsStayAtTheEdge = noClasses()
+            .that()
+            .resideInAPackage(USAGE)
+            .and()
+            .resideOutsideOfPackages("io.fluxtally.usage.wire.webclient", "io.fluxtally.usage.wire.restclient")
+            .should()
+            .dependOnClassesThat()
+            .resideInAnyPackage("org.springframework.web..", "org.springframework.http..");
+
+    @ArchTest
+    static final ArchRule contextPropagationStaysAtTheEdge = noClasses()
+            .that()
+            .resideInAPackage(USAGE)
+            .and()
+            .resideOutsideOfPackage("io.fluxtally.usage.scope.propagation")
+            .should()
+            .dependOnClassesThat()
+            .resideInAPackage("io.micrometer..");
+
+    @ArchTest
+    static final ArchRule theGraphKnowsNoProviderAndNoHttp = noClasses()
+            .that()
+            .resideInAPackage(GRAPH)
+            .should()
+            .dependOnClassesThat()
+            .resideInAnyPackage("org.springframework.web..", "org.springframework.http..", "com.alibaba..");
+
+    @ArchTest
+    static final ArchRule valuesKnowNothingButSpringAisUsage = classes()
+            .that()
+            .resideInAPackage("io.fluxtally.usage")
+            .should()
+            .onlyDependOnClassesThat()
+            .resideInAnyPackage(
+                    "java..", "org.jspecify..", "io.fluxtally.usage", "org.springframework.ai.chat.metadata");
+
+    @ArchTest
+    static final ArchRule noCycles =
+            slices().matching("io.fluxtally.(**)").should().beFreeOfCycles();
+
+    @ArchTest
+    static final ArchRule nothingBlocks = noClasses()
+            .should()
+            .accessTargetWhere(DescribedPredicate.describe(
+                    "a publisher is blocked on",
+                    (JavaAccess<?> access) -> access.getName().startsWith("block")
+                            && access.getTargetOwner().getPackageName().startsWith("reactor.core")));
+
+    @ArchTest
+    static final ArchRule nothingWritesToTheStandardStreams =
+            GeneralCodingRules.NO_CLASSES_SHOULD_ACCESS_STANDARD_STREAMS;
+
+    @ArchTest
+    static final ArchRule nothingUsesOldNullAnnotations = noClasses()
+            .should()
+            .dependOnClassesThat()
+            .resideInAnyPackage("javax.annotation..", "org.springframework.lang..");
+}
