@@ -18,10 +18,10 @@ import reactor.core.publisher.Flux;
 /**
  * A {@code DashScopeApi} whose answers never make the chat model fail for their usage.
  *
- * <p>{@code DashScopeChatModel} 1.1.2.2 throws a {@code NullPointerException} on a usage without counts, in the middle of
- * an answer that is paid for: on the {@code "usage":{}} of the first frame of a search, and on the details-only usage of
- * speech recognition. Here the first is no usage, and the second has the counts that its details add up to. Nothing else
- * is changed.
+ * <p>Under {@code DashScopeChatModel} 1.1.2.2 a usage without counts ends a stream with a {@code NullPointerException}, in
+ * the middle of an answer that is paid for, and throws one out of the answer of a call when it is read: the
+ * {@code "usage":{}} of the first frame of a search, and the details-only usage of speech recognition. Here the first is
+ * no usage, and the second has the counts that its details add up to. Nothing else is changed.
  *
  * <p>What {@code mutate()} makes of it is a plain {@code DashScopeApi} again. Safe for use by any number of threads.
  */

@@ -2,6 +2,7 @@ package io.fluxtally.graph;
 
 import io.fluxtally.usage.RunUsage;
 import io.fluxtally.usage.TokenUsage;
+import io.fluxtally.usage.UsageSum;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -47,11 +48,12 @@ public sealed class NodeOutput permits StreamingOutput {
     }
 
     /**
-     * The tokens that this execution of the node used, or null if it made no request, or has not finished: a delta, not a
-     * total.
+     * The tokens that this execution of the node used, or null if it made no request, has not finished, or none
+     * of its requests was reported: a delta, not a total.
      */
     public @Nullable TokenUsage tokenUsage() {
-        return nodeUsage.sum().requests() == 0 ? null : nodeUsage.total();
+        UsageSum sum = nodeUsage.sum();
+        return sum.missing() == sum.requests() ? null : sum.total();
     }
 
     /** The requests of this execution of the node; none before it has finished. */

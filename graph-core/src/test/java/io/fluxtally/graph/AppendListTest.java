@@ -8,10 +8,11 @@ import io.fluxtally.graph.scripted.Allocation;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
-import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 
@@ -63,33 +64,46 @@ class AppendListTest {
     @Test
     @DisplayName("appended to by two threads at once gives each its own")
     void race() throws Exception {
+        List<AppendList<Object>> bases =
+                IntStream.range(0, 20_000).mapToObj(i -> listOf(i % 16)).toList();
+        AtomicInteger arrived = new AtomicInteger();
         ExecutorService threads = Executors.newFixedThreadPool(2);
         try {
-            for (int i = 0; i < 5_000; i++) {
-                AppendList<Object> base = listOf(i % 16);
-                CyclicBarrier together = new CyclicBarrier(2);
-                Future<List<Object>> left = threads.submit(appending(base, "left", together));
-                Future<List<Object>> right = threads.submit(appending(base, "right", together));
+            Future<List<List<Object>>> left = threads.submit(appendingToEach(bases, "left", arrived));
+            Future<List<List<Object>>> right = threads.submit(appendingToEach(bases, "right", arrived));
 
-                assertThat(left.get()).isEqualTo(with(base, "left", "left again"));
-                assertThat(right.get()).isEqualTo(with(base, "right", "right again"));
-            }
+            assertThat(left.get()).isEqualTo(withMore(bases, "left"));
+            assertThat(right.get()).isEqualTo(withMore(bases, "right"));
         } finally {
             threads.shutdownNow();
         }
     }
 
-    private static List<Object> with(List<Object> base, String... more) {
-        List<Object> all = new ArrayList<>(base);
-        all.addAll(List.of(more));
-        return all;
+    /** Appends to list after list, in step with another thread that does the same. */
+    private static Callable<List<List<Object>>> appendingToEach(
+            List<AppendList<Object>> bases, String element, AtomicInteger arrived) {
+        return () -> {
+            List<List<Object>> appended = new ArrayList<>();
+            for (int i = 0; i < bases.size(); i++) {
+                arrived.incrementAndGet();
+                while (arrived.get() < 2 * (i + 1) && !Thread.currentThread().isInterrupted()) {
+                    Thread.onSpinWait();
+                }
+                appended.add(bases.get(i).append(element).append(element + " again"));
+            }
+            return appended;
+        };
     }
 
-    private static Callable<List<Object>> appending(AppendList<Object> base, String element, CyclicBarrier together) {
-        return () -> {
-            together.await();
-            return base.append(element).append(element + " again");
-        };
+    private static List<List<Object>> withMore(List<AppendList<Object>> bases, String element) {
+        List<List<Object>> all = new ArrayList<>();
+        for (List<Object> base : bases) {
+            List<Object> more = new ArrayList<>(base);
+            more.add(element);
+            more.add(element + " again");
+            all.add(more);
+        }
+        return all;
     }
 
     @Test
@@ -118,8 +132,8 @@ class AppendListTest {
     void linear() {
         listOf(1_000);
 
-        long small = Allocation.of(() -> listOf(10_000)) / 10_000;
-        long large = Allocation.of(() -> listOf(200_000)) / 200_000;
+        long small = Allocation.of(() -> listOf(2_000)) / 2_000;
+        long large = Allocation.of(() -> listOf(20_000)) / 20_000;
 
         assertThat(large).isLessThanOrEqualTo(2 * small).isLessThan(200);
     }

@@ -81,7 +81,7 @@ public final class ReactAgent {
                 .withAgent(builder.name));
     }
 
-    /** The options with the tools in them, which the graph runs and not the model. */
+    /** The options with the tools in them, which the graph runs and not the model; an agent without tools changes none. */
     private static ToolCallingChatOptions optionsOf(@Nullable ChatOptions given, List<ToolCallback> tools) {
         ToolCallingChatOptions options;
         if (given == null) {
@@ -92,8 +92,10 @@ public final class ReactAgent {
             throw new IllegalArgumentException("options must be ToolCallingChatOptions, but are a "
                     + given.getClass().getName());
         }
-        options.setToolCallbacks(tools);
-        options.setInternalToolExecutionEnabled(false);
+        if (!tools.isEmpty()) {
+            options.setToolCallbacks(tools);
+            options.setInternalToolExecutionEnabled(false);
+        }
         return options;
     }
 

@@ -322,7 +322,7 @@ class ReactAgentTest {
     }
 
     @Test
-    @DisplayName("hands the options' tool context to its tools")
+    @DisplayName("hands the options' tool context and the conversation so far to its tools")
     void toolContext() {
         AtomicReference<Map<String, Object>> seen = new AtomicReference<>();
         ToolCallback tool = new ToolCallback() {
@@ -349,6 +349,10 @@ class ReactAgentTest {
         agent(toolRounds(1), tool).options(given).build().stream("Rain?").blockLast();
 
         assertThat(seen.get()).containsEntry("tenant", "acme");
+        assertThat((List<?>) seen.get().get(ToolContext.TOOL_CALL_HISTORY))
+                .as("the conversation up to the call, which Spring AI adds")
+                .extracting(message -> ((Message) message).getMessageType())
+                .containsExactly(MessageType.USER, MessageType.ASSISTANT);
     }
 
     @ParameterizedTest
