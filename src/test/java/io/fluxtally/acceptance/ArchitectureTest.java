@@ -84,6 +84,36 @@ class ArchitectureTest {
             .resideInAnyPackage("org.springframework.web..", "org.springframework.http..", "com.alibaba..");
 
     @ArchTest
+    static final ArchRule theKitsServerStaysInItsPackage = noClasses()
+            .that()
+            .resideInAPackage(CONFORMANCE)
+            .and()
+            .resideOutsideOfPackage("io.fluxtally.conformance.loopback")
+            .should()
+            .dependOnClassesThat()
+            .resideInAnyPackage("reactor.netty..", "io.netty..");
+
+    @ArchTest
+    static final ArchRule theKitsYamlStaysInItsPackage = noClasses()
+            .that()
+            .resideInAPackage(CONFORMANCE)
+            .and()
+            .resideOutsideOfPackage("io.fluxtally.conformance.scenario")
+            .should()
+            .dependOnClassesThat()
+            .resideInAPackage("org.yaml..");
+
+    @ArchTest
+    static final ArchRule theKitsClientsStayInTheirPackage = noClasses()
+            .that()
+            .resideInAPackage(CONFORMANCE)
+            .and()
+            .resideOutsideOfPackage("io.fluxtally.conformance.engine")
+            .should()
+            .dependOnClassesThat()
+            .resideInAnyPackage("org.springframework..", "com.alibaba..", GRAPH, DASHSCOPE);
+
+    @ArchTest
     static final ArchRule valuesKnowNothingButSpringAisUsage = classes()
             .that()
             .resideInAPackage("io.fluxtally.usage")

@@ -5,9 +5,7 @@ import io.fluxtally.conformance.Scenarios;
 import io.fluxtally.conformance.engine.BillCheck;
 import io.fluxtally.conformance.engine.Engine;
 import io.fluxtally.conformance.loopback.LoopbackProvider;
-import io.fluxtally.conformance.scenario.Figures;
 import io.fluxtally.conformance.scenario.Scenario;
-import io.fluxtally.conformance.scenario.TokenKey;
 import io.fluxtally.graph.NodeOutput;
 import io.fluxtally.graph.StreamingOutput;
 import io.fluxtally.graph.agent.ReactAgent;
@@ -92,15 +90,10 @@ final class DemoCommand implements Callable<Integer> {
         }
         printRounds(usage);
 
-        Figures billed = scenario.billed().total();
         PrintWriter out = out();
         UsageTable table = new UsageTable(out);
         table.printTotalHeading();
-        table.printTotal(
-                "the provider bills",
-                billed.get(TokenKey.INPUT_TOKENS).orElseThrow(),
-                billed.get(TokenKey.OUTPUT_TOKENS).orElseThrow(),
-                billed.get(TokenKey.TOTAL_TOKENS).orElseThrow());
+        table.printBill("the provider bills", scenario.billed().total());
         table.printTotal(
                 "Fluxtally reads",
                 usage.total().inputTokens(),

@@ -1,5 +1,7 @@
 package io.fluxtally.cli;
 
+import io.fluxtally.conformance.scenario.Figures;
+import io.fluxtally.conformance.scenario.TokenKey;
 import io.fluxtally.usage.RequestUsage;
 import io.fluxtally.usage.RunUsage;
 import io.fluxtally.usage.TokenUsage;
@@ -39,6 +41,18 @@ final class UsageTable {
     /** The heading over {@link #printTotal}. */
     void printTotalHeading() {
         out.printf(ROW, "", "input", "output", "total", "", "");
+    }
+
+    /** A line with a bill's input, output and total; a dash where it states none. */
+    void printBill(String label, Figures bill) {
+        out.printf(
+                ROW,
+                label,
+                number(bill.get(TokenKey.INPUT_TOKENS)),
+                number(bill.get(TokenKey.OUTPUT_TOKENS)),
+                number(bill.get(TokenKey.TOTAL_TOKENS)),
+                "",
+                "");
     }
 
     /** A line with input, output and total. */

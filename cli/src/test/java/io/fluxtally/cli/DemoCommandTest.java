@@ -3,8 +3,6 @@ package io.fluxtally.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.util.List;
@@ -17,33 +15,19 @@ import picocli.CommandLine;
 @DisplayName("./fluxtally")
 class DemoCommandTest {
 
-    /** What a command wrote and how it ended. */
-    private record Ended(int status, String out, String err) {
-
-        List<List<String>> rows() {
-            return out.lines().map(line -> List.of(line.strip().split("  +"))).toList();
-        }
-    }
-
-    private static Ended run(String... args) {
-        StringWriter out = new StringWriter();
-        StringWriter err = new StringWriter();
-        CommandLine commandLine = Fluxtally.commandLine();
-        commandLine.setOut(new PrintWriter(out, true));
-        commandLine.setErr(new PrintWriter(err, true));
-        int status = commandLine.execute(args);
-        return new Ended(status, out.toString(), err.toString());
+    private static List<List<String>> rows(CommandRun run) {
+        return run.out().lines().map(line -> List.of(line.strip().split("  +"))).toList();
     }
 
     @Test
     @DisplayName("demo shows the answer as it streams, each round, and the bill beside what is read of it")
     void demo() {
-        Ended demo = run("demo");
+        CommandRun demo = CommandRun.of("demo");
 
         assertThat(demo.status()).isZero();
         assertThat(demo.err()).isEmpty();
         assertThat(demo.out()).contains("周六上午去豫园", "[tool] get_weather", "[tool] get_forecast");
-        assertThat(demo.rows())
+        assertThat(rows(demo))
                 .contains(List.of("1", "5,000", "2,000", "0", "640", "REPORTED"))
                 .contains(List.of("2", "8,000", "3,000", "4,864", "896", "REPORTED"))
                 .contains(List.of("3", "6,000", "2,500", "5,120", "512", "REPORTED"))
@@ -57,7 +41,7 @@ class DemoCommandTest {
     @DisplayName("demo says in one line that its port is busy")
     void busyPort() throws IOException {
         try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            Ended demo = run("demo", "--port", Integer.toString(taken.getLocalPort()));
+            CommandRun demo = CommandRun.of("demo", "--port", Integer.toString(taken.getLocalPort()));
 
             assertThat(demo.status()).isEqualTo(Fluxtally.FAILED);
             assertThat(demo.out()).isEmpty();
@@ -81,7 +65,7 @@ class DemoCommandTest {
             })
     @DisplayName("says in one line what is wrong with its arguments")
     void wrongArguments(String arguments, String problem) {
-        Ended ended = run(arguments.split(" +"));
+        CommandRun ended = CommandRun.of(arguments.split(" +"));
 
         assertThat(ended.status()).isEqualTo(CommandLine.ExitCode.USAGE);
         assertThat(ended.out()).isEmpty();
@@ -91,7 +75,7 @@ class DemoCommandTest {
     @Test
     @DisplayName("demo --live says in one line that the key is missing")
     void missingKey() {
-        Ended demo = run("demo", "--live");
+        CommandRun demo = CommandRun.of("demo", "--live");
 
         assertThat(demo.status()).isEqualTo(CommandLine.ExitCode.USAGE);
         assertThat(demo.err().lines()).singleElement().asString().contains("AI_DASHSCOPE_API_KEY, which is not set");
@@ -100,7 +84,7 @@ class DemoCommandTest {
     @Test
     @DisplayName("without a command says so")
     void noCommand() {
-        Ended ended = run();
+        CommandRun ended = CommandRun.of();
 
         assertThat(ended.status()).isEqualTo(CommandLine.ExitCode.USAGE);
         assertThat(ended.err()).startsWith("fluxtally: a command is missing");

@@ -12,14 +12,29 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import org.springframework.ai.anthropic.AnthropicChatModel;
+import org.springframework.ai.anthropic.AnthropicChatOptions;
+import org.springframework.ai.anthropic.api.AnthropicApi;
 import org.springframework.ai.chat.model.ChatModel;
+import org.springframework.ai.deepseek.DeepSeekChatModel;
+import org.springframework.ai.deepseek.DeepSeekChatOptions;
+import org.springframework.ai.deepseek.api.DeepSeekApi;
+import org.springframework.ai.mistralai.MistralAiChatModel;
+import org.springframework.ai.mistralai.MistralAiChatOptions;
+import org.springframework.ai.mistralai.api.MistralAiApi;
 import org.springframework.ai.model.tool.ToolCallingChatOptions;
+import org.springframework.ai.ollama.OllamaChatModel;
+import org.springframework.ai.ollama.api.OllamaApi;
+import org.springframework.ai.ollama.api.OllamaChatOptions;
 import org.springframework.ai.openai.OpenAiChatModel;
 import org.springframework.ai.openai.OpenAiChatOptions;
 import org.springframework.ai.openai.api.OpenAiApi;
 import org.springframework.ai.retry.TransientAiException;
 import org.springframework.ai.tool.ToolCallback;
 import org.springframework.ai.tool.function.FunctionToolCallback;
+import org.springframework.ai.zhipuai.ZhiPuAiChatModel;
+import org.springframework.ai.zhipuai.ZhiPuAiChatOptions;
+import org.springframework.ai.zhipuai.api.ZhiPuAiApi;
 import org.springframework.core.ParameterizedTypeReference;
 import org.springframework.retry.support.RetryTemplate;
 import org.springframework.web.client.RestClient;
@@ -53,9 +68,11 @@ final class ClientModels {
         return switch (scenario.client()) {
             case DASHSCOPE -> dashScope(scenario, baseUrl, webClient, restClient);
             case OPENAI -> openAi(scenario, baseUrl, webClient, restClient);
-            default ->
-                throw new IllegalArgumentException("scenario %s: client must be dashscope or openai, but is %s"
-                        .formatted(scenario.name(), scenario.client().word()));
+            case ANTHROPIC -> anthropic(scenario, baseUrl, webClient, restClient);
+            case DEEPSEEK -> deepSeek(scenario, baseUrl, webClient, restClient);
+            case MISTRAL -> mistral(scenario, baseUrl, webClient, restClient);
+            case ZHIPU -> zhipu(scenario, baseUrl, webClient, restClient);
+            case OLLAMA -> ollama(scenario, baseUrl, webClient, restClient);
         };
     }
 
@@ -75,10 +92,8 @@ final class ClientModels {
                 .webClientBuilder(webClient)
                 .restClientBuilder(restClient)
                 .build();
-        DashScopeChatModel model = DashScopeChatModel.builder()
+        ChatModel model = DashScopeChatModel.builder()
                 .dashScopeApi(api)
-                .defaultOptions(
-                        DashScopeChatOptions.builder().model("qwen-plus").build())
                 .retryTemplate(RETRY)
                 .build();
         return new Configured(model, options);
@@ -86,24 +101,118 @@ final class ClientModels {
 
     private static Configured openAi(
             Scenario scenario, String baseUrl, WebClient.Builder webClient, RestClient.Builder restClient) {
-        OpenAiChatOptions options = OpenAiChatOptions.builder()
-                .model("gpt-4o-mini")
-                .streamUsage(scenario.mode() == Mode.STREAM)
-                .extraBody(new HashMap<>(scenario.options()))
-                .toolCallbacks(tools(scenario))
-                .build();
         OpenAiApi api = OpenAiApi.builder()
                 .baseUrl(baseUrl)
                 .apiKey(NO_KEY)
                 .webClientBuilder(webClient)
                 .restClientBuilder(restClient)
                 .build();
-        OpenAiChatModel model = OpenAiChatModel.builder()
-                .openAiApi(api)
-                .defaultOptions(OpenAiChatOptions.builder().model("gpt-4o-mini").build())
+        ChatModel model =
+                OpenAiChatModel.builder().openAiApi(api).retryTemplate(RETRY).build();
+        return new Configured(
+                model,
+                OpenAiChatOptions.builder()
+                        .model("gpt-4o-mini")
+                        .streamUsage(scenario.mode() == Mode.STREAM)
+                        .extraBody(new HashMap<>(scenario.options()))
+                        .toolCallbacks(tools(scenario))
+                        .build());
+    }
+
+    private static Configured anthropic(
+            Scenario scenario, String baseUrl, WebClient.Builder webClient, RestClient.Builder restClient) {
+        AnthropicApi api = AnthropicApi.builder()
+                .baseUrl(baseUrl)
+                .apiKey(NO_KEY)
+                .webClientBuilder(webClient)
+                .restClientBuilder(restClient)
+                .build();
+        ChatModel model = AnthropicChatModel.builder()
+                .anthropicApi(api)
                 .retryTemplate(RETRY)
                 .build();
-        return new Configured(model, options);
+        return new Configured(
+                model,
+                AnthropicChatOptions.builder()
+                        .model("claude-sonnet-4-0")
+                        .maxTokens(1024)
+                        .toolCallbacks(tools(scenario))
+                        .build());
+    }
+
+    private static Configured deepSeek(
+            Scenario scenario, String baseUrl, WebClient.Builder webClient, RestClient.Builder restClient) {
+        DeepSeekApi api = DeepSeekApi.builder()
+                .baseUrl(baseUrl)
+                .apiKey(NO_KEY)
+                .webClientBuilder(webClient)
+                .restClientBuilder(restClient)
+                .build();
+        ChatModel model = DeepSeekChatModel.builder()
+                .deepSeekApi(api)
+                .retryTemplate(RETRY)
+                .build();
+        return new Configured(
+                model,
+                DeepSeekChatOptions.builder()
+                        .model("deepseek-chat")
+                        .toolCallbacks(tools(scenario))
+                        .build());
+    }
+
+    private static Configured mistral(
+            Scenario scenario, String baseUrl, WebClient.Builder webClient, RestClient.Builder restClient) {
+        MistralAiApi api = MistralAiApi.builder()
+                .baseUrl(baseUrl)
+                .apiKey(NO_KEY)
+                .webClientBuilder(webClient)
+                .restClientBuilder(restClient)
+                .build();
+        ChatModel model = MistralAiChatModel.builder()
+                .mistralAiApi(api)
+                .retryTemplate(RETRY)
+                .build();
+        return new Configured(
+                model,
+                MistralAiChatOptions.builder()
+                        .model("mistral-small-latest")
+                        .toolCallbacks(tools(scenario))
+                        .build());
+    }
+
+    private static Configured zhipu(
+            Scenario scenario, String baseUrl, WebClient.Builder webClient, RestClient.Builder restClient) {
+        ZhiPuAiApi api = ZhiPuAiApi.builder()
+                .baseUrl(baseUrl)
+                .apiKey(NO_KEY)
+                .webClientBuilder(webClient)
+                .restClientBuilder(restClient)
+                .build();
+        ZhiPuAiChatOptions defaults =
+                ZhiPuAiChatOptions.builder().model("glm-4.5").build();
+        return new Configured(
+                new ZhiPuAiChatModel(api, defaults, RETRY),
+                ZhiPuAiChatOptions.builder()
+                        .model("glm-4.5")
+                        .toolCallbacks(tools(scenario))
+                        .build());
+    }
+
+    private static Configured ollama(
+            Scenario scenario, String baseUrl, WebClient.Builder webClient, RestClient.Builder restClient) {
+        OllamaApi api = OllamaApi.builder()
+                .baseUrl(baseUrl)
+                .webClientBuilder(webClient)
+                .restClientBuilder(restClient)
+                .build();
+        ChatModel model =
+                OllamaChatModel.builder().ollamaApi(api).retryTemplate(RETRY).build();
+        return new Configured(
+                model,
+                OllamaChatOptions.builder()
+                        .model("qwen3")
+                        .toolCallbacks(tools(scenario))
+                        .build());
     }
 
     private static List<ToolCallback> tools(Scenario scenario) {

@@ -10,8 +10,10 @@ import io.fluxtally.usage.scope.RunScope;
 import io.fluxtally.usage.scope.UsageRecorder;
 import io.fluxtally.usage.scope.UsageScope;
 import io.fluxtally.usage.wire.WireTap;
+import java.time.Duration;
 import java.util.Locale;
 import java.util.function.Supplier;
+import org.springframework.ai.chat.client.ChatClient;
 import org.springframework.ai.chat.messages.UserMessage;
 import org.springframework.ai.chat.model.ChatModel;
 import org.springframework.ai.chat.prompt.Prompt;
@@ -34,6 +36,17 @@ public enum Engine {
             return mode == Mode.STREAM ? model.stream(prompt) : Flux.just(model.call(prompt));
         }
     },
+    /** Spring AI's {@code ChatClient} over the model. */
+    CHAT_CLIENT {
+        @Override
+        Flux<?> ask(Mode mode, ChatModel model, ToolCallingChatOptions options, UsageRecorder recorder) {
+            ChatClient.ChatClientRequestSpec request =
+                    ChatClient.create(model).prompt(new Prompt(new UserMessage(QUESTION), options));
+            return mode == Mode.STREAM
+                    ? request.stream().chatResponse()
+                    : Mono.justOrEmpty(request.call().chatResponse()).flux();
+        }
+    },
     /** The agent of graph-core. */
     GRAPH {
         @Override
@@ -51,6 +64,9 @@ public enum Engine {
         }
     };
 
+    /** How long an app waits for the next element of a provider that hangs, before it leaves. */
+    private static final Duration PATIENCE = Duration.ofSeconds(20);
+
     private static final String QUESTION = "上海天气怎么样？";
 
     /** Asks the model; to be called where the app is subscribed to, since a blocking call happens here. */
@@ -63,7 +79,8 @@ public enum Engine {
 
     /**
      * Runs a scenario's app with Fluxtally: the wire tap in its HTTP clients, its model decorated, in a run of its own.
-     * Errors that the app sees are in what comes out.
+     * Errors that the app sees are in what comes
+     * out; it leaves a provider that is silent for 20 s.
      *
      * @param baseUrl a loopback provider that replays the scenario
      */
@@ -102,6 +119,7 @@ public enum Engine {
             Scenario scenario, Flux<?> app, RecordingChatModel model, Supplier<RunUsage> usage) {
         Integer cancelAfter = scenario.cancelAfter();
         return (cancelAfter == null ? app : app.take(cancelAfter))
+                .timeout(PATIENCE)
                 .then(Mono.fromSupplier(() -> new AppRun(model.responses(), null, usage.get())))
                 .onErrorResume(error -> Mono.just(new AppRun(model.responses(), error, usage.get())));
     }
