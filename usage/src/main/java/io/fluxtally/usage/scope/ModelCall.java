@@ -92,12 +92,13 @@ public final class ModelCall implements UsageScope {
 
     /**
      * Labels a request of this call. A request after one that failed is another attempt; one after a completed request is
-     * the next round of a tool loop inside the model, unless the scope names the round.
+     * the next round of a tool loop inside the model, unless the scope names the round; so is one while the last is still
+     * open, since the loop may go on before the response has quite ended.
      */
     private synchronized void label(RequestUsage.Builder request) {
         request.callId(id).requestModel(requestModel).attempt(failedTries + 1);
         if (run == null || run.round() == null) {
-            request.round(completed + 1);
+            request.round(completed + open.size() + 1);
         }
     }
 

@@ -9,9 +9,16 @@ import io.fluxtally.usage.scope.ModelCall;
 import io.fluxtally.usage.scope.UsageScope;
 import io.fluxtally.usage.wire.dialect.RequestHead;
 import io.fluxtally.usage.wire.dialect.ResponseReading;
+import java.net.ConnectException;
+import java.net.NoRouteToHostException;
+import java.net.UnknownHostException;
+import java.net.http.HttpConnectTimeoutException;
 import java.nio.ByteBuffer;
+import java.nio.channels.UnresolvedAddressException;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.List;
+import javax.net.ssl.SSLHandshakeException;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,6 +29,17 @@ import org.jspecify.annotations.Nullable;
 public final class WireRequest implements ModelCall.OpenRequest {
 
     private static final String PART = "the wire tap";
+
+    /** A bound on the search through causes, which may go in circles. */
+    private static final int MAX_CAUSES = 16;
+
+    private static final List<Class<? extends Throwable>> NEVER_SENT = List.of(
+            ConnectException.class,
+            NoRouteToHostException.class,
+            UnknownHostException.class,
+            UnresolvedAddressException.class,
+            HttpConnectTimeoutException.class,
+            SSLHandshakeException.class);
 
     private enum End {
         COMPLETE,
@@ -122,14 +140,32 @@ public final class WireRequest implements ModelCall.OpenRequest {
         end(End.ERROR);
     }
 
-    /** The request was never sent: there is nothing to book. */
-    public void notSent() {
+    /** The request failed before its response came. One that was never sent is not booked: there is nothing to bill. */
+    public void failedToSend(Throwable error) {
+        if (!isNeverSent(error)) {
+            failed();
+            return;
+        }
         synchronized (this) {
             ended = true;
         }
         if (booking != null && scope instanceof ModelCall call) {
             call.leave(this, RequestOutcome.FAILED);
         }
+    }
+
+    /** Whether an error, or what it comes from, says that there was no connection to send anything over. */
+    private static boolean isNeverSent(Throwable error) {
+        Throwable cause = error;
+        for (int depth = 0; cause != null && depth < MAX_CAUSES; depth++) {
+            for (Class<? extends Throwable> type : NEVER_SENT) {
+                if (type.isInstance(cause)) {
+                    return true;
+                }
+            }
+            cause = cause.getCause();
+        }
+        return false;
     }
 
     /** The client left. */

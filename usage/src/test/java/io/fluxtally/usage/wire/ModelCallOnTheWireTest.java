@@ -423,6 +423,7 @@ class ModelCallOnTheWireTest {
         assertThat(run.usage().requests()).hasSize(2);
         assertThat(run.usage().total()).isEqualTo(TWO_ROUNDS);
         assertThat(run.usage().isComplete()).isTrue();
+        assertThat(run.usage().byRound().keySet()).containsExactlyInAnyOrder(1, 2);
     }
 
     @Test

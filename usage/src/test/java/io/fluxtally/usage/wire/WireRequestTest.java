@@ -43,7 +43,14 @@ import io.fluxtally.usage.wire.dialect.FieldPaths;
 import io.fluxtally.usage.wire.dialect.RequestHead;
 import io.fluxtally.usage.wire.dialect.ResponseReading;
 import java.io.IOException;
+import java.net.ConnectException;
+import java.net.NoRouteToHostException;
+import java.net.SocketException;
+import java.net.SocketTimeoutException;
+import java.net.UnknownHostException;
+import java.net.http.HttpConnectTimeoutException;
 import java.nio.ByteBuffer;
+import java.nio.channels.UnresolvedAddressException;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -55,6 +62,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
+import javax.net.ssl.SSLHandshakeException;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
@@ -570,7 +578,7 @@ class WireRequestTest {
                     TapUnderTest.end(request, second);
                     request.abandon();
                     request.body(bytes("{}"));
-                    request.notSent();
+                    request.failedToSend(new ConnectException());
 
                     assertThat(tap.only().usage()).isEqualTo(TokenUsage.of(1, 2));
                 }
@@ -631,11 +639,32 @@ class WireRequestTest {
 
         @Test
         void aRequestThatWasNeverSentIsNotBooked() {
-            WireRequest request = open(tap, post(OPENAI_PATH));
-            request.notSent();
-            request.completed();
+            List<Throwable> errors = List.of(
+                    new ConnectException(),
+                    new NoRouteToHostException(),
+                    new UnknownHostException(),
+                    new UnresolvedAddressException(),
+                    new HttpConnectTimeoutException("slow"),
+                    new SSLHandshakeException("unknown authority"),
+                    new IllegalStateException(new IOException(new ConnectException())));
+            for (Throwable error : errors) {
+                WireRequest request = open(tap, post(OPENAI_PATH));
+                request.failedToSend(error);
+                request.completed();
 
-            assertThat(tap.drain()).isEmpty();
+                assertThat(tap.drain()).as(error.toString()).isEmpty();
+            }
+        }
+
+        @Test
+        void aRequestThatMayHaveBeenSentIsMissing() {
+            Throwable circle = new IOException("reset");
+            circle.initCause(new IOException(circle));
+            for (Throwable error : List.of(new SocketTimeoutException(), new SocketException("reset"), circle)) {
+                open(tap, post(OPENAI_PATH)).failedToSend(error);
+
+                assertThat(tap.only().source()).as(error.toString()).isEqualTo(MISSING);
+            }
         }
 
         @Test

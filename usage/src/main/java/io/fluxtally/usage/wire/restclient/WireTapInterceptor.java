@@ -6,8 +6,6 @@ import io.fluxtally.usage.wire.WireRequest;
 import io.fluxtally.usage.wire.WireTap;
 import io.fluxtally.usage.wire.dialect.RequestHead;
 import java.io.IOException;
-import java.net.ConnectException;
-import java.net.UnknownHostException;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.springframework.http.HttpHeaders;
@@ -45,18 +43,10 @@ public final class WireTapInterceptor implements ClientHttpRequestInterceptor {
         try {
             response = execution.execute(request, body);
         } catch (Throwable error) {
-            failed(wire, error);
+            wire.failedToSend(error);
             throw error;
         }
         return tapped(response, wire);
-    }
-
-    private static void failed(WireRequest wire, Throwable error) {
-        if (error instanceof ConnectException || error instanceof UnknownHostException) {
-            wire.notSent();
-        } else {
-            wire.failed();
-        }
     }
 
     private @Nullable WireRequest open(HttpRequest request) {
@@ -82,7 +72,7 @@ public final class WireTapInterceptor implements ClientHttpRequestInterceptor {
             return new TappedResponse(response, wire);
         } catch (IOException error) {
             // HttpURLConnection may send the request only now; what goes wrong there goes wrong for the app as well.
-            failed(wire, error);
+            wire.failedToSend(error);
             return response;
         } catch (Throwable failure) {
             MeasuringFailures.report(PART, failure);

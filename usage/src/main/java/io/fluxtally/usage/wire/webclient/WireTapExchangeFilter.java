@@ -7,8 +7,6 @@ import io.fluxtally.usage.scope.UsageScope;
 import io.fluxtally.usage.wire.WireRequest;
 import io.fluxtally.usage.wire.WireTap;
 import io.fluxtally.usage.wire.dialect.RequestHead;
-import java.net.ConnectException;
-import java.net.UnknownHostException;
 import java.nio.ByteBuffer;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -18,7 +16,6 @@ import org.springframework.web.reactive.function.client.ClientRequest;
 import org.springframework.web.reactive.function.client.ClientResponse;
 import org.springframework.web.reactive.function.client.ExchangeFilterFunction;
 import org.springframework.web.reactive.function.client.ExchangeFunction;
-import org.springframework.web.reactive.function.client.WebClientRequestException;
 import reactor.core.publisher.Mono;
 import reactor.util.context.ContextView;
 
@@ -48,7 +45,7 @@ public final class WireTapExchangeFilter implements ExchangeFilterFunction {
             }
             return next.exchange(request)
                     .map(response -> tapped(response, wire))
-                    .doOnError(error -> failed(wire, error))
+                    .doOnError(wire::failedToSend)
                     .doOnCancel(wire::cancelled);
         });
     }
@@ -80,15 +77,6 @@ public final class WireTapExchangeFilter implements ExchangeFilterFunction {
             MeasuringFailures.report(PART, failure);
             wire.failed();
             return response;
-        }
-    }
-
-    private static void failed(WireRequest wire, Throwable error) {
-        if (error instanceof WebClientRequestException
-                && (error.getCause() instanceof ConnectException || error.getCause() instanceof UnknownHostException)) {
-            wire.notSent();
-        } else {
-            wire.failed();
         }
     }
 
