@@ -8,6 +8,7 @@ import com.fasterxml.jackson.core.async.ByteBufferFeeder;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.Locale;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /** Reads a response body piece by piece and shows it to a {@link DialectSearch}. Not safe for use by several threads. */
@@ -24,7 +25,10 @@ abstract sealed class BodyReader {
             @Nullable String contentType, DialectSearch search, int maxEventBytes, Runnable unread) {
         String type = contentType == null ? "" : contentType.toLowerCase(Locale.ROOT);
         if (type.startsWith("text/event-stream")) {
-            return new Events(search, maxEventBytes, unread);
+            return new Events(search, unread, handler -> EventScanner.ofEvents(maxEventBytes, handler));
+        }
+        if (type.startsWith("application/x-ndjson")) {
+            return new Events(search, unread, handler -> EventScanner.ofLines(maxEventBytes, handler));
         }
         if (type.contains("json")) {
             return new Document(search, maxEventBytes, unread);
@@ -55,7 +59,7 @@ abstract sealed class BodyReader {
         return false;
     }
 
-    /** A stream of server-sent events, each of whose data is a JSON document. */
+    /** A stream of events, each of whose data is a JSON document. */
     private static final class Events extends BodyReader implements EventScanner.Handler {
 
         private static final JsonFactory JSON = new JsonFactory();
@@ -65,10 +69,10 @@ abstract sealed class BodyReader {
         private final Runnable unread;
         private final EventScanner scanner;
 
-        Events(DialectSearch search, int maxEventBytes, Runnable unread) {
+        Events(DialectSearch search, Runnable unread, Function<EventScanner.Handler, EventScanner> scanners) {
             this.search = search;
             this.unread = unread;
-            this.scanner = new EventScanner(maxEventBytes, this);
+            this.scanner = scanners.apply(this);
         }
 
         @Override

@@ -5,7 +5,7 @@ import java.util.Arrays;
 
 /**
  * Splits the bytes of an event stream into events as they pass: server-sent events after the WHATWG's rules, of which
- * only the data counts here.
+ * only the data counts here, or lines, each an event.
  *
  * <p>It holds the data of one event at most, and of an event longer than the limit none. Bytes may come in pieces cut
  * anywhere. Not safe for use by several threads.
@@ -41,13 +41,14 @@ final class EventScanner {
 
     private final Handler handler;
     private final int limit;
+    private final boolean lines;
 
     private byte[] data = new byte[FIRST_SIZE];
     private int length;
     private boolean hasData;
     private boolean tooLong;
 
-    private State state = State.MARK;
+    private State state;
 
     /** How much of the byte order mark or of the field's name was matched in this line. */
     private int matched;
@@ -57,9 +58,21 @@ final class EventScanner {
 
     private boolean afterCarriageReturn;
 
-    EventScanner(int limit, Handler handler) {
+    private EventScanner(int limit, Handler handler, boolean lines) {
         this.limit = limit;
         this.handler = handler;
+        this.lines = lines;
+        this.state = lines ? State.VALUE : State.MARK;
+    }
+
+    /** A scanner of server-sent events. */
+    static EventScanner ofEvents(int limit, Handler handler) {
+        return new EventScanner(limit, handler, false);
+    }
+
+    /** A scanner of lines; empty ones are none. */
+    static EventScanner ofLines(int limit, Handler handler) {
+        return new EventScanner(limit, handler, true);
     }
 
     /** Takes the bytes from the buffer's position to its limit, and moves the position there. */
@@ -145,6 +158,7 @@ final class EventScanner {
         int count = end - start;
         if (count > 0) {
             afterCarriageReturn = false;
+            hasData = true;
         }
         if (reserve(count)) {
             bytes.get(data, length, count);
@@ -177,6 +191,10 @@ final class EventScanner {
     }
 
     private void endOfLine() {
+        if (lines) {
+            endOfEvent();
+            return;
+        }
         if (state == State.VALUE_START || (state == State.NAME && matched == DATA.length)) {
             beginValue();
         }

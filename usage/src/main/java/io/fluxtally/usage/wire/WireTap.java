@@ -2,9 +2,13 @@ package io.fluxtally.usage.wire;
 
 import io.fluxtally.usage.scope.UsageRecorder;
 import io.fluxtally.usage.scope.UsageScope;
+import io.fluxtally.usage.wire.dialect.AnthropicDialect;
 import io.fluxtally.usage.wire.dialect.DashScopeDialect;
 import io.fluxtally.usage.wire.dialect.Dialect;
+import io.fluxtally.usage.wire.dialect.GeminiDialect;
+import io.fluxtally.usage.wire.dialect.OllamaDialect;
 import io.fluxtally.usage.wire.dialect.OpenAiDialect;
+import io.fluxtally.usage.wire.dialect.OpenAiResponsesDialect;
 import io.fluxtally.usage.wire.dialect.RequestHead;
 import java.util.ArrayList;
 import java.util.List;
@@ -84,7 +88,13 @@ public final class WireTap {
     public static final class Builder {
 
         private UsageRecorder recorder = UsageRecorder.shared();
-        private final List<Dialect> dialects = new ArrayList<>(List.of(new DashScopeDialect(), new OpenAiDialect()));
+        private final List<Dialect> dialects = new ArrayList<>(List.of(
+                new DashScopeDialect(),
+                new OpenAiDialect(),
+                new OpenAiResponsesDialect(),
+                new AnthropicDialect(),
+                new GeminiDialect(),
+                new OllamaDialect()));
         private int maxEventBytes = DEFAULT_MAX_EVENT_BYTES;
 
         private Builder() {}

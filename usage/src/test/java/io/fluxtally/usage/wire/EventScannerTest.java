@@ -1,5 +1,6 @@
 package io.fluxtally.usage.wire;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
@@ -153,7 +154,7 @@ class EventScannerTest {
             buffer.position("data: no\n\n".length()).limit("data: no\n\ndata: yes\n\n".length());
             Events events = new Events();
 
-            new EventScanner(LIMIT, events).feed(buffer);
+            EventScanner.ofEvents(LIMIT, events).feed(buffer);
 
             assertThat(text(events.data)).containsExactly("yes");
             assertThat(buffer.position()).isEqualTo(buffer.limit()).isEqualTo("data: no\n\ndata: yes\n\n".length());
@@ -165,7 +166,7 @@ class EventScannerTest {
         ByteBuffer whole = ByteBuffer.wrap("xxdata: a\n\n".getBytes(UTF_8));
         Events events = new Events();
 
-        new EventScanner(LIMIT, events).feed(whole.position(2).slice().asReadOnlyBuffer());
+        EventScanner.ofEvents(LIMIT, events).feed(whole.position(2).slice().asReadOnlyBuffer());
 
         assertThat(text(events.data)).containsExactly("a");
     }
@@ -210,7 +211,7 @@ class EventScannerTest {
         int limit = 64 * 1024;
         byte[] piece = "x".repeat(32 * 1024).getBytes(UTF_8);
         Events events = new Events();
-        EventScanner scanner = new EventScanner(limit, events);
+        EventScanner scanner = EventScanner.ofEvents(limit, events);
         ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
         scanner.feed(ByteBuffer.wrap("data: ".getBytes(UTF_8)));
         ByteBuffer reused = ByteBuffer.wrap(piece);
@@ -230,7 +231,7 @@ class EventScannerTest {
     void memoryDoesNotGrowWithTheNumberOfEvents() {
         byte[] event = ("data: " + "x".repeat(1000) + "\n\n").getBytes(UTF_8);
         long[] read = new long[1];
-        EventScanner scanner = new EventScanner(4096, new EventScanner.Handler() {
+        EventScanner scanner = EventScanner.ofEvents(4096, new EventScanner.Handler() {
             @Override
             public void event(byte[] data, int length) {
                 read[0] += length;
@@ -254,6 +255,73 @@ class EventScannerTest {
         assertThat(allocated).as("bytes allocated for 10,000 events").isLessThan(64 * 1024);
     }
 
+    static Stream<Arguments> lines() {
+        return Stream.of(
+                arguments("LF", "{a}\n{b}\n", List.of("{a}", "{b}")),
+                arguments("CRLF", "{a}\r\n{b}\r\n", List.of("{a}", "{b}")),
+                arguments("CR", "{a}\r{b}\r", List.of("{a}", "{b}")),
+                arguments("mixed line ends", "{a}\r\n\r{b}\n\r\n{c}\r\n\n", List.of("{a}", "{b}", "{c}")),
+                arguments("empty lines", "\n\n{a}\n\n\n{b}\n\n", List.of("{a}", "{b}")),
+                arguments("lines of blanks are lines", " \n{a}\n\t\n", List.of(" ", "{a}", "\t")),
+                arguments("no line end at the end", "{a}\n{b}", List.of("{a}", "{b}")),
+                arguments("one line without an end", "{a}", List.of("{a}")),
+                arguments("names and colons mean nothing", "data: a\n: b\nid\n", List.of("data: a", ": b", "id")),
+                arguments("nothing but line ends", "\n\r\n\r\n\n", List.of()),
+                arguments("nothing", "", List.of()),
+                arguments("as long as the limit", "x".repeat(LIMIT) + "\n{b}\n", List.of("x".repeat(LIMIT), "{b}")),
+                arguments(
+                        "beyond the limit",
+                        "{a}\n" + "x".repeat(LIMIT + 1) + "\r\n{b}\n",
+                        List.of("{a}", "too long", "{b}")),
+                arguments("beyond the limit at the end", "{a}\n" + "x".repeat(3 * LIMIT), List.of("{a}", "too long")),
+                arguments("UTF-8", "{\"é\":\"漢😀\"}\n", List.of("{\"é\":\"漢😀\"}")));
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @MethodSource("lines")
+    @DisplayName("reads each line, wherever the stream is cut in two")
+    void readsEachLine(String what, String stream, List<String> expected) {
+        byte[] bytes = stream.getBytes(UTF_8);
+
+        for (int cut = 0; cut <= bytes.length; cut++) {
+            assertThat(text(scanLines(cut(bytes, cut)))).as("cut at %d", cut).isEqualTo(expected);
+        }
+        assertThat(text(scanLines(singly(bytes)))).as("byte by byte").isEqualTo(expected);
+    }
+
+    @Property(tries = 1000)
+    @Label("any stream in any pieces gives the lines that the whole text has")
+    void anyPiecesGiveTheSameLines(
+            @ForAll("stream") byte[] stream, @ForAll("cuts") List<Double> cuts, @ForAll boolean direct) {
+        String latin = new String(stream, ISO_8859_1);
+        List<String> expected = Stream.of(latin.split("\r\n|\r|\n"))
+                .filter(line -> !line.isEmpty())
+                .map(line -> line.length() > LIMIT ? "too long" : line)
+                .toList();
+
+        Events events = new Events();
+        EventScanner scanner = EventScanner.ofLines(LIMIT, events);
+        for (byte[] piece : pieces(stream, cuts)) {
+            scanner.feed(buffer(piece, direct));
+        }
+        scanner.end();
+
+        assertThat(events.data.stream()
+                        .map(line -> line == null ? "too long" : new String(line, ISO_8859_1))
+                        .toList())
+                .isEqualTo(expected);
+    }
+
+    private static List<byte[]> scanLines(List<byte[]> pieces) {
+        Events events = new Events();
+        EventScanner scanner = EventScanner.ofLines(LIMIT, events);
+        for (byte[] piece : pieces) {
+            scanner.feed(buffer(piece, false));
+        }
+        scanner.end();
+        return events.data;
+    }
+
     private static final class Events implements EventScanner.Handler {
 
         final List<byte[]> data = new ArrayList<>();
@@ -275,7 +343,7 @@ class EventScannerTest {
 
     private static List<byte[]> scan(int limit, List<byte[]> pieces, boolean direct) {
         Events events = new Events();
-        EventScanner scanner = new EventScanner(limit, events);
+        EventScanner scanner = EventScanner.ofEvents(limit, events);
         for (byte[] piece : pieces) {
             scanner.feed(buffer(piece, direct));
         }

@@ -31,6 +31,17 @@ final class JsonBytes {
         return false;
     }
 
+    /** Whether a field or a string of the name is somewhere in the text. */
+    static boolean contains(byte[] json, int length, byte[] quotedName) {
+        int last = length - quotedName.length;
+        for (int i = 0; i <= last; i++) {
+            if (json[i] == '"' && startsWith(json, i, quotedName)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     private static boolean startsWith(byte[] json, int from, byte[] name) {
         for (int i = 1; i < name.length; i++) {
             if (json[from + i] != name[i]) {

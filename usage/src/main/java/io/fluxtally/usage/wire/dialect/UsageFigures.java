@@ -105,7 +105,8 @@ public final class UsageFigures {
         }
     }
 
-    private static long plus(long left, long right) {
+    /** The sum of two counts, either of which may be absent; beyond the range of {@code long} it stays at its end. */
+    static long plus(long left, long right) {
         if (left == ABSENT || right == ABSENT) {
             return Math.max(left, right);
         }
