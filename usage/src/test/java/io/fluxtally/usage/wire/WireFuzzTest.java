@@ -48,6 +48,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** Bytes that no provider would send, and pieces that no test would think of. */
 class WireFuzzTest {
 
+    private static final String LINES = "application/x-ndjson";
+
     private record Body(String path, String type, String text) {}
 
     private static final List<Body> VALID = List.of(
@@ -75,7 +77,25 @@ class WireFuzzTest {
                                     {"prompt_tokens":24,"completion_tokens":1355,"prompt_tokens_details":{"cached_tokens":16},"completion_tokens_details":{"reasoning_tokens":1084},"total_tokens":1379}"""), "[DONE]")),
             new Body(OPENAI_PATH, EVENTS, events(openAi("a", promptTokens(10, 11)), openAi("b", promptTokens(10, 12)))),
             new Body(OPENAI_PATH, JSON, "  \r\n" + openAiCall(promptTokens(123, 456)) + "\n\n"),
-            new Body("/llm/ask", JSON, openAiCall(promptTokens(123, 456))));
+            new Body("/llm/ask", JSON, openAiCall(promptTokens(123, 456))),
+            new Body("/v1/messages", EVENTS, events("""
+                            {"type":"message_start","message":{"id":"msg_1","model":"claude-x","usage":{"input_tokens":2,"cache_creation_input_tokens":3057,"cache_read_input_tokens":0,"output_tokens":1}}}""", """
+                            {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"é漢😀"}}""", """
+                            {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"input_tokens":6,"cache_creation_input_tokens":3326,"cache_read_input_tokens":6267,"output_tokens":30}}""", "{\"type\":\"message_stop\"}")),
+            new Body("/v1/messages", JSON, """
+                    {"id":"msg_1","type":"message","model":"claude-x","content":[],"stop_reason":"end_turn","usage":{"input_tokens":12,"output_tokens":30,"output_tokens_details":{"thinking_tokens":7}}}"""),
+            new Body("/v1beta/models/gemini-x:streamGenerateContent", EVENTS, events("""
+                            {"candidates":[{"content":{"parts":[{"text":"é漢😀"}]},"index":0}],"usageMetadata":{"promptTokenCount":12,"totalTokenCount":12},"responseId":"g1"}""", """
+                            {"candidates":[{"index":0,"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":12,"candidatesTokenCount":71,"toolUsePromptTokenCount":65,"thoughtsTokenCount":89,"totalTokenCount":237},"responseId":"g1"}""")),
+            new Body("/v1/responses", EVENTS, events("""
+                            {"type":"response.created","response":{"id":"resp_1","object":"response","model":"gpt-x","usage":null}}""", """
+                            {"type":"response.completed","response":{"id":"resp_1","object":"response","model":"gpt-x","usage":{"input_tokens":12,"input_tokens_details":{"cached_tokens":8},"output_tokens":40,"output_tokens_details":{"reasoning_tokens":32},"total_tokens":52}}}""")),
+            new Body("/api/chat", LINES, """
+                    {"model":"qwen-x","message":{"role":"assistant","content":"é漢😀"},"done":false}
+                    {"model":"qwen-x","message":{"role":"assistant","content":""},"done":true,"prompt_eval_count":26,"eval_count":290}
+                    """),
+            new Body("/api/chat", JSON, """
+                    {"model":"qwen-x","message":{"content":"晴"},"done":true,"prompt_eval_count":26,"eval_count":290}"""));
 
     private final TapUnderTest tap = TapUnderTest.create();
 
@@ -230,6 +250,8 @@ class WireFuzzTest {
                 arguments("elements", JSON, "{\"choices\":[{}", ",{\"index\":1}"),
                 arguments("one event", EVENTS, "data: ", "xxxxxxxx"),
                 arguments("one event of many lines", EVENTS, "", "data: x\ndata\n"),
+                arguments("one line", LINES, "{\"x\":\"", "xxxxxxxx"),
+                arguments("lines without number", LINES, "", "{\"done\":false}\n\n"),
                 arguments("a comment", EVENTS, ": ", "xxxxxxxx"),
                 arguments("a name of a field", EVENTS, "", "data"),
                 arguments("empty lines", EVENTS, "", "\n\r\n\r"),

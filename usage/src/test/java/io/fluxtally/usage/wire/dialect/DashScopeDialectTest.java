@@ -403,4 +403,14 @@ class DashScopeDialectTest {
 
         assertBooked(tap.only(), COMPLETED, REPORTED, TokenUsage.of(1, 2));
     }
+
+    @Test
+    @DisplayName("T7: wherever a stream is cut off, no figure is made up")
+    void noPrefixIsBookedAsMore() {
+        new Endpoint("dashscope", TapUnderTest.DASHSCOPE_PATH, TapUnderTest.EVENTS)
+                .assertNoPrefixIsBookedAsMore(dashScopeEvents(
+                        dashScope("a", "null", tokens(260, 12)),
+                        dashScope("b", "null", tokens(260, 54)),
+                        dashScope("", "stop", tokens(260, 80))));
+    }
 }

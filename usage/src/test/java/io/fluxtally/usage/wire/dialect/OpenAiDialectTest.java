@@ -323,4 +323,16 @@ class OpenAiDialectTest {
                 REPORTED,
                 TokenUsage.of(5, 6));
     }
+
+    @Test
+    @DisplayName("T7: wherever a stream is cut off, no figure is made up")
+    void noPrefixIsBookedAsMore() {
+        new Endpoint("openai", TapUnderTest.OPENAI_PATH, TapUnderTest.EVENTS)
+                .assertNoPrefixIsBookedAsMore(events(
+                        openAi("a", promptTokens(100, 11)),
+                        openAi("b", promptTokens(100, 22)),
+                        openAiFinish(promptTokens(100, 44)),
+                        openAiUsageOnly(promptTokens(100, 44)),
+                        DONE));
+    }
 }
