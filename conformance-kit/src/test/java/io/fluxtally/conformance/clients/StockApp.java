@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.springframework.ai.chat.messages.UserMessage;
+import org.springframework.ai.chat.metadata.Usage;
 import org.springframework.ai.chat.model.ChatModel;
 import org.springframework.ai.chat.model.ChatResponse;
 import org.springframework.ai.chat.prompt.Prompt;
@@ -58,11 +59,20 @@ final class StockApp {
             String usage = "0/0";
             for (ChatResponse element : elements) {
                 var figures = element.getMetadata().getUsage();
-                if (figures.getTotalTokens() > 0) {
+                if (hasCounts(figures)) {
                     usage = figures.getPromptTokens() + "/" + figures.getCompletionTokens();
                 }
             }
             return usage;
+        }
+
+        /** DashScope's usage throws where its counts are null, which is how an app finds that out. */
+        private static boolean hasCounts(Usage usage) {
+            try {
+                return usage.getTotalTokens() > 0;
+            } catch (NullPointerException lacksCounts) {
+                return false;
+            }
         }
 
         String text() {
