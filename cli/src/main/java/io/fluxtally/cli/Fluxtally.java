@@ -2,6 +2,7 @@ package io.fluxtally.cli;
 
 import java.io.PrintWriter;
 import java.util.concurrent.ExecutionException;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -48,14 +49,17 @@ public final class Fluxtally implements Runnable {
         commandLine.setExecutionExceptionHandler((error, command, parsed) -> {
             Throwable cause =
                     error instanceof ExecutionException && error.getCause() != null ? error.getCause() : error;
-            command.getErr().printf("fluxtally: %s%n", firstLine(String.valueOf(cause.getMessage())));
+            command.getErr()
+                    .printf(
+                            "fluxtally: %s%n",
+                            firstLine(cause.getMessage() == null ? cause.toString() : cause.getMessage()));
             return FAILED;
         });
         return commandLine;
     }
 
-    private static String firstLine(String text) {
-        return text.lines().findFirst().orElse("");
+    private static String firstLine(@Nullable String text) {
+        return text == null ? "no reason is known" : text.lines().findFirst().orElse("");
     }
 
     /** Without a command there is nothing to do. */

@@ -1,0 +1,109 @@
+package io.fluxtally.acceptance;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.fluxtally.conformance.Scenarios;
+import io.fluxtally.conformance.engine.AppRun;
+import io.fluxtally.conformance.engine.Engine;
+import io.fluxtally.conformance.loopback.LoopbackProvider;
+import io.fluxtally.conformance.scenario.Figures;
+import io.fluxtally.conformance.scenario.Scenario;
+import io.fluxtally.conformance.scenario.TokenKey;
+import io.fluxtally.usage.UsageSum;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalLong;
+import java.util.function.Function;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.springframework.ai.chat.metadata.Usage;
+
+@DisplayName("docs/conformance.md")
+class ConformanceTableTest {
+
+    private static final Path PAGE = Path.of("../docs/conformance.md");
+    private static final Duration PATIENCE = Duration.ofSeconds(60);
+    private static final String UNKNOWN = "unknown";
+
+    @Test
+    @DisplayName("is what the scenarios come to on every engine; -Dfluxtally.docs=write writes it anew")
+    void isUpToDate() throws IOException {
+        String table = page();
+        if ("write".equals(System.getProperty("fluxtally.docs"))) {
+            Files.createDirectories(PAGE.getParent());
+            Files.writeString(PAGE, table);
+        }
+
+        assertThat(Files.readString(PAGE)).isEqualTo(table);
+    }
+
+    private static String page() {
+        List<String> lines = new ArrayList<>();
+        lines.add("# Conformance");
+        lines.add("");
+        lines.add("What each scenario of the conformance kit is billed, what Fluxtally counts, and what the stock stack"
+                + " reads of the same bytes, as input / output tokens,");
+        lines.add(
+                "for each way in which an app asks the model. Made by the build from running them all through the real"
+                        + " clients; not written by hand.");
+        lines.add("");
+        lines.add("A figure is marked *incomplete* where a provider did not report all of it, and *error* where the app"
+                + " sees one.");
+        lines.add("");
+        lines.add("| scenario | billed | "
+                + columns(engine -> "Fluxtally, `%1$s` | stock, `%1$s`".formatted(engine.word()))
+                + " |");
+        lines.add("|---|---|" + "---|---|".repeat(Engine.values().length));
+        for (Scenario scenario : Scenarios.all()) {
+            lines.add("| %s | %s | %s |"
+                    .formatted(scenario.name(), billed(scenario), columns(engine -> cells(scenario, engine))));
+        }
+        lines.add("");
+        return String.join("\n", lines);
+    }
+
+    private static String columns(Function<Engine, String> cell) {
+        return String.join(" | ", Stream.of(Engine.values()).map(cell).toList());
+    }
+
+    private static String cells(Scenario scenario, Engine engine) {
+        try (LoopbackProvider provider = LoopbackProvider.start(scenario)) {
+            AppRun measured =
+                    engine.measured(scenario, provider.baseUrl("measured")).block(PATIENCE);
+            AppRun stock = engine.stock(scenario, provider.baseUrl("stock")).block(PATIENCE);
+            return counted(measured.usage().sum()) + " | " + read(stock);
+        }
+    }
+
+    private static String billed(Scenario scenario) {
+        Figures total = scenario.billed().total();
+        OptionalLong input = total.get(TokenKey.INPUT_TOKENS);
+        OptionalLong output = total.get(TokenKey.OUTPUT_TOKENS);
+        String figures =
+                input.isPresent() && output.isPresent() ? input.getAsLong() + " / " + output.getAsLong() : UNKNOWN;
+        return marked(figures, scenario.billed().complete(), "incomplete");
+    }
+
+    private static String counted(UsageSum sum) {
+        boolean unknown = sum.requests() > 0 && sum.missing() == sum.requests();
+        String figures = unknown
+                ? UNKNOWN
+                : sum.total().inputTokens() + " / " + sum.total().outputTokens();
+        return marked(figures, sum.isComplete(), "incomplete");
+    }
+
+    private static String read(AppRun stock) {
+        Usage usage = stock.lastReadUsage();
+        String figures = usage == null ? "0 / 0" : usage.getPromptTokens() + " / " + usage.getCompletionTokens();
+        return marked(figures, stock.error() == null, "error");
+    }
+
+    private static String marked(String figures, boolean plain, String mark) {
+        return plain ? figures : figures + ", *" + mark + "*";
+    }
+}
