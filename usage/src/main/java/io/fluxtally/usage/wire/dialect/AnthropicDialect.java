@@ -5,7 +5,6 @@ import io.fluxtally.usage.TokenPart;
 import io.fluxtally.usage.TokenUsage;
 import java.io.IOException;
 import java.util.List;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -33,12 +32,10 @@ public final class AnthropicDialect implements Dialect {
     private static final int CACHE_CREATION = 3;
     private static final int THINKING = 4;
 
-    private static final FieldPaths PATHS = FieldPaths.of(Stream.of(
-                    Stream.of("type", "id", "model", "stop_reason", "delta.stop_reason", "message.id", "message.model"),
-                    USAGE_FIELDS.stream().map(field -> "usage." + field),
-                    USAGE_FIELDS.stream().map(field -> "message.usage." + field))
-            .flatMap(paths -> paths)
-            .toArray(String[]::new));
+    private static final FieldPaths PATHS = FieldPaths.of(
+                    "type", "id", "model", "stop_reason", "delta.stop_reason", "message.id", "message.model")
+            .and(USAGE_FIELDS.stream().map(field -> "usage." + field).toList())
+            .and(USAGE_FIELDS.stream().map(field -> "message.usage." + field).toList());
 
     /** The dialect. */
     public AnthropicDialect() {}

@@ -7,7 +7,6 @@ import java.io.IOException;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -51,24 +50,21 @@ public final class DashScopeDialect implements Dialect {
             "usage.prompt_tokens_details.cache_creation.ephemeral_5m_input_tokens",
             "usage.prompt_tokens_details.cache_creation.ephemeral_1h_input_tokens");
 
-    private static final FieldPaths PATHS = FieldPaths.of(Stream.of(
-                    Stream.of(
-                            "request_id",
-                            "code",
-                            "output",
-                            "output.finish_reason",
-                            "output.choices[]",
-                            "output.choices[].index",
-                            "output.choices[].finish_reason",
-                            "usage",
-                            "usage.input_tokens",
-                            "usage.output_tokens",
-                            "usage.total_tokens"),
-                    PARTS.keySet().stream(),
-                    OLDER_PARTS.keySet().stream(),
-                    CACHE_WRITES.stream())
-            .flatMap(paths -> paths)
-            .toArray(String[]::new));
+    private static final FieldPaths PATHS = FieldPaths.of(
+                    "request_id",
+                    "code",
+                    "output",
+                    "output.finish_reason",
+                    "output.choices[]",
+                    "output.choices[].index",
+                    "output.choices[].finish_reason",
+                    "usage",
+                    "usage.input_tokens",
+                    "usage.output_tokens",
+                    "usage.total_tokens")
+            .and(PARTS.keySet())
+            .and(OLDER_PARTS.keySet())
+            .and(CACHE_WRITES);
 
     /** The dialect. */
     public DashScopeDialect() {}

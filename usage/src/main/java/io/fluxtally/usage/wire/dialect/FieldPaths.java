@@ -1,6 +1,9 @@
 package io.fluxtally.usage.wire.dialect;
 
+import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -12,9 +15,13 @@ import org.jspecify.annotations.Nullable;
  */
 public final class FieldPaths {
 
+    private final List<String> paths;
     private final Node root = new Node("");
 
-    private FieldPaths() {}
+    private FieldPaths(List<String> paths) {
+        this.paths = List.copyOf(paths);
+        this.paths.forEach(this::want);
+    }
 
     /**
      * The given places: field names joined by dots, {@code []} for the elements of an array.
@@ -22,19 +29,30 @@ public final class FieldPaths {
      * @throws IllegalArgumentException if a path has an empty name in it
      */
     public static FieldPaths of(String... paths) {
-        FieldPaths tree = new FieldPaths();
-        for (String path : paths) {
-            Node node = tree.root;
-            for (String step : path.replace("[]", ".[]").split("\\.", -1)) {
-                if (step.isEmpty()) {
-                    throw new IllegalArgumentException(
-                            "a path is names joined by dots, none of them empty, but is \"%s\"".formatted(path));
-                }
-                node = node.child(step);
+        return new FieldPaths(List.of(paths));
+    }
+
+    /**
+     * These places and more.
+     *
+     * @throws IllegalArgumentException if a path has an empty name in it
+     */
+    public FieldPaths and(Collection<String> more) {
+        List<String> all = new ArrayList<>(paths);
+        all.addAll(more);
+        return new FieldPaths(all);
+    }
+
+    private void want(String path) {
+        Node node = root;
+        for (String step : path.replace("[]", ".[]").split("\\.", -1)) {
+            if (step.isEmpty()) {
+                throw new IllegalArgumentException(
+                        "a path is names joined by dots, none of them empty, but is \"%s\"".formatted(path));
             }
-            node.wanted = true;
+            node = node.child(step);
         }
-        return tree;
+        node.wanted = true;
     }
 
     /** The document itself. */

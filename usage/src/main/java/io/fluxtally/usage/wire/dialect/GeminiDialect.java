@@ -5,7 +5,6 @@ import io.fluxtally.usage.TokenPart;
 import io.fluxtally.usage.TokenUsage;
 import java.io.IOException;
 import java.util.List;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -33,17 +32,15 @@ public final class GeminiDialect implements Dialect {
     private static final int CACHED = 4;
     private static final int TOTAL = 5;
 
-    private static final FieldPaths PATHS = FieldPaths.of(Stream.concat(
-                    Stream.of(
-                            "responseId",
-                            "modelVersion",
-                            "error",
-                            "promptFeedback.blockReason",
-                            "candidates[]",
-                            "candidates[].index",
-                            "candidates[].finishReason"),
-                    USAGE_FIELDS.stream())
-            .toArray(String[]::new));
+    private static final FieldPaths PATHS = FieldPaths.of(
+                    "responseId",
+                    "modelVersion",
+                    "error",
+                    "promptFeedback.blockReason",
+                    "candidates[]",
+                    "candidates[].index",
+                    "candidates[].finishReason")
+            .and(USAGE_FIELDS);
 
     /** The dialect. */
     public GeminiDialect() {}

@@ -19,13 +19,10 @@ final class JsonBytes {
 
     /** Whether a field of the name is somewhere in the text with a value that begins otherwise. */
     static boolean hasValueOtherThan(byte[] json, int length, byte[] quotedName, char first) {
-        int last = length - quotedName.length;
-        for (int i = 0; i <= last; i++) {
-            if (json[i] == '"' && startsWith(json, i, quotedName)) {
-                int value = skipBlanksAndColon(json, i + quotedName.length, length);
-                if (value < length && json[value] != first) {
-                    return true;
-                }
+        for (int i = indexOf(json, 0, length, quotedName); i >= 0; i = indexOf(json, i + 1, length, quotedName)) {
+            int value = skipBlanksAndColon(json, i + quotedName.length, length);
+            if (value < length && json[value] != first) {
+                return true;
             }
         }
         return false;
@@ -33,13 +30,17 @@ final class JsonBytes {
 
     /** Whether a field or a string of the name is somewhere in the text. */
     static boolean contains(byte[] json, int length, byte[] quotedName) {
+        return indexOf(json, 0, length, quotedName) >= 0;
+    }
+
+    private static int indexOf(byte[] json, int from, int length, byte[] quotedName) {
         int last = length - quotedName.length;
-        for (int i = 0; i <= last; i++) {
+        for (int i = from; i <= last; i++) {
             if (json[i] == '"' && startsWith(json, i, quotedName)) {
-                return true;
+                return i;
             }
         }
-        return false;
+        return -1;
     }
 
     private static boolean startsWith(byte[] json, int from, byte[] name) {

@@ -7,7 +7,6 @@ import io.fluxtally.usage.TokenUsage;
 import java.io.IOException;
 import java.util.Map;
 import java.util.Set;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -45,23 +44,20 @@ public final class OpenAiDialect implements Dialect {
             "usage.prompt_tokens_details.cache_write_tokens", TokenPart.CACHE_CREATION_INPUT,
             "usage.prompt_cache_hit_tokens", TokenPart.CACHE_READ_INPUT);
 
-    private static final FieldPaths PATHS = FieldPaths.of(Stream.of(
-                    Stream.of(
-                            "id",
-                            "object",
-                            "model",
-                            "error",
-                            "choices",
-                            "choices[]",
-                            "choices[].index",
-                            "choices[].finish_reason",
-                            "usage.prompt_tokens",
-                            "usage.completion_tokens",
-                            "usage.total_tokens"),
-                    PARTS.keySet().stream(),
-                    OTHER_PARTS.keySet().stream())
-            .flatMap(paths -> paths)
-            .toArray(String[]::new));
+    private static final FieldPaths PATHS = FieldPaths.of(
+                    "id",
+                    "object",
+                    "model",
+                    "error",
+                    "choices",
+                    "choices[]",
+                    "choices[].index",
+                    "choices[].finish_reason",
+                    "usage.prompt_tokens",
+                    "usage.completion_tokens",
+                    "usage.total_tokens")
+            .and(PARTS.keySet())
+            .and(OTHER_PARTS.keySet());
 
     /** The dialect. */
     public OpenAiDialect() {}

@@ -4,9 +4,9 @@ import com.fasterxml.jackson.core.JsonParser;
 import io.fluxtally.usage.TokenPart;
 import io.fluxtally.usage.TokenUsage;
 import java.io.IOException;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -29,22 +29,15 @@ public final class OpenAiResponsesDialect implements Dialect {
 
     private static final String NESTED = "response.";
 
-    private static final FieldPaths PATHS =
-            FieldPaths.of(Stream.concat(Stream.of("type"), bothPlaces()).toArray(String[]::new));
+    private static final List<String> FIELDS =
+            List.of("object", "id", "model", "usage.input_tokens", "usage.output_tokens", "usage.total_tokens");
 
     /** The response is the document, or of a stream the field of an event. */
-    private static Stream<String> bothPlaces() {
-        return Stream.concat(
-                        Stream.of(
-                                "object",
-                                "id",
-                                "model",
-                                "usage.input_tokens",
-                                "usage.output_tokens",
-                                "usage.total_tokens"),
-                        PARTS.keySet().stream())
-                .flatMap(path -> Stream.of(path, NESTED + path));
-    }
+    private static final FieldPaths PATHS = FieldPaths.of("type")
+            .and(FIELDS)
+            .and(PARTS.keySet())
+            .and(FIELDS.stream().map(NESTED::concat).toList())
+            .and(PARTS.keySet().stream().map(NESTED::concat).toList());
 
     /** The dialect. */
     public OpenAiResponsesDialect() {}
