@@ -15,6 +15,7 @@ final class TappedResponse implements ClientHttpResponse {
     private final ClientHttpResponse response;
     private final WireRequest wire;
     private @Nullable InputStream body;
+    private @Nullable InputStream tapped;
 
     TappedResponse(ClientHttpResponse response, WireRequest wire) {
         this.response = response;
@@ -36,14 +37,17 @@ final class TappedResponse implements ClientHttpResponse {
         return response.getHeaders();
     }
 
+    /** The stream is tapped that is asked for first; a response that can be read again gives a new one, which is not. */
     @Override
     public InputStream getBody() throws IOException {
-        InputStream tapped = body;
-        if (tapped == null) {
-            tapped = new TappedBody(response.getBody(), wire);
-            body = tapped;
+        InputStream stream = response.getBody();
+        InputStream tap = tapped;
+        if (tap == null) {
+            tap = new TappedBody(stream, wire);
+            body = stream;
+            tapped = tap;
         }
-        return tapped;
+        return stream == body ? tap : stream;
     }
 
     /** Closes the response; if its body was not read to the end, the client left. */

@@ -51,7 +51,9 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.springframework.http.HttpHeaders;
 import org.springframework.http.HttpStatusCode;
 import org.springframework.http.MediaType;
+import org.springframework.http.client.BufferingClientHttpRequestFactory;
 import org.springframework.http.client.ClientHttpRequestFactory;
+import org.springframework.http.client.ClientHttpRequestInterceptor;
 import org.springframework.http.client.ClientHttpResponse;
 import org.springframework.http.client.JdkClientHttpRequestFactory;
 import org.springframework.http.client.SimpleClientHttpRequestFactory;
@@ -590,5 +592,33 @@ class WireTapInterceptorTest {
 
         assertThat(closedStreams).hasValue(1);
         assertThat(closed).hasValue(1);
+    }
+
+    @Test
+    @DisplayName("a response that can be read again is, behind another interceptor as behind none")
+    void aBodyThatIsReadTwice() {
+        server.on(OPENAI_PATH, Loopback.document(200, JSON, CALL));
+        ClientHttpRequestInterceptor logging = (request, body, execution) -> {
+            ClientHttpResponse response = execution.execute(request, body);
+            response.getBody().readAllBytes();
+            return response;
+        };
+        RestClient bare = bare(Below.values()[0])
+                .mutate()
+                .requestFactory(
+                        new BufferingClientHttpRequestFactory(Below.values()[0].factory(Duration.ofSeconds(60))))
+                .requestInterceptor(logging)
+                .build();
+
+        String seen = tapped(bare, tap.tap())
+                .post()
+                .uri(OPENAI_PATH)
+                .contentType(MediaType.APPLICATION_JSON)
+                .body("{}")
+                .retrieve()
+                .body(String.class);
+
+        assertThat(seen).isEqualTo(CALL);
+        assertBooked(tap.only(), COMPLETED, REPORTED, TokenUsage.of(100, 8));
     }
 }
