@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
  * Settings of a compiled graph. Immutable.
  *
  * @param maxIterations how many node executions a run may have
- * @param recorder where requests are booked, beside the run
+ * @param recorder where requests are booked, beside the run; those that the wire tap sees go to the tap's own
  * @param agent the agent that the graph is, or null
  */
 public record CompileConfig(

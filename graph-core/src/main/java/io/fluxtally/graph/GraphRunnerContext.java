@@ -26,7 +26,8 @@ public final class GraphRunnerContext {
     /**
      * The key of an update under which a node says what it used: a {@link RunUsage}, or any Spring AI {@code Usage}. It
      * is a delta; the run adds it up and takes it out, so that it never reaches the state. Nodes whose model requests are
-     * captured, such as LLM nodes, get it from the run itself, and what they say of their own is not counted again.
+     * captured, such as LLM nodes, get it from the run itself, and what they say of their own is not counted again. A usage
+     * without any figure is a request whose figure is missing.
      */
     public static final String TOKEN_USAGE = "_TOKEN_USAGE_";
 
@@ -134,12 +135,10 @@ public final class GraphRunnerContext {
             nodeScope.tally().addAll(requests);
         } else if (delta instanceof Usage usage) {
             TokenUsage tokens = ChatUsage.tokensOf(usage);
-            if (tokens != null) {
-                RequestUsage request = ModelCall.newRequest(nodeScope, Instant.now())
-                        .usage(tokens, UsageSource.REPORTED)
-                        .build();
-                recorder().book(nodeScope, request);
-            }
+            RequestUsage request = ModelCall.newRequest(nodeScope, Instant.now())
+                    .usage(tokens, tokens == null ? UsageSource.MISSING : UsageSource.REPORTED)
+                    .build();
+            recorder().book(nodeScope, request);
         } else if (delta != null) {
             throw new IllegalArgumentException("%s must be a RunUsage or a Usage, but is a %s"
                     .formatted(TOKEN_USAGE, delta.getClass().getName()));

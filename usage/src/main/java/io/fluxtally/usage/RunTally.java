@@ -2,6 +2,7 @@ package io.fluxtally.usage;
 
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
@@ -19,6 +20,7 @@ public final class RunTally {
 
     private final @Nullable RunTally parent;
     private final AtomicReference<RunUsage.@Nullable Entry> last = new AtomicReference<>();
+    private final AtomicLong open = new AtomicLong();
     private final Set<String> requestIds = ConcurrentHashMap.newKeySet();
 
     /** A tally of its own, empty. */
@@ -56,6 +58,25 @@ public final class RunTally {
         return added;
     }
 
+    /**
+     * Says that a request has begun whose figure is still to come: until {@link #ended()} is called, no snapshot of this
+     * tally or of those above is complete.
+     */
+    public void begun() {
+        open.incrementAndGet();
+        if (parent != null) {
+            parent.begun();
+        }
+    }
+
+    /** Says that a request that has {@linkplain #begun() begun} was added, or turned out to be none. */
+    public void ended() {
+        open.decrementAndGet();
+        if (parent != null) {
+            parent.ended();
+        }
+    }
+
     /** Adds all requests of a snapshot that are not here yet, here and to all tallies above. */
     public void addAll(RunUsage usage) {
         usage.requests().forEach(this::add);
@@ -63,6 +84,8 @@ public final class RunTally {
 
     /** What was added so far. */
     public RunUsage usage() {
-        return new RunUsage(last.get());
+        // In this order: a request that ends in between may be seen twice, as open and as added, but never not at all.
+        long inFlight = open.get();
+        return new RunUsage(last.get(), inFlight);
     }
 }

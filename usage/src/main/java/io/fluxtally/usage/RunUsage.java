@@ -1,6 +1,8 @@
 package io.fluxtally.usage;
 
+import java.util.Arrays;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -22,12 +24,14 @@ public final class RunUsage {
     public static final String NONE = "none";
 
     /** What a run without any request has used. */
-    public static final RunUsage EMPTY = new RunUsage(null);
+    public static final RunUsage EMPTY = new RunUsage(null, 0);
 
     private final @Nullable Entry last;
+    private final long inFlight;
 
-    RunUsage(@Nullable Entry last) {
+    RunUsage(@Nullable Entry last, long inFlight) {
         this.last = last;
+        this.inFlight = inFlight;
     }
 
     /** A request and all those booked before it, with their sum. */
@@ -57,12 +61,17 @@ public final class RunUsage {
         return sum().unreported();
     }
 
-    /** Whether the total is exact: every request has the provider's final figure. */
-    public boolean isComplete() {
-        return sum().isComplete();
+    /** How many calls and requests had begun at that moment and were not booked yet; 0 once all is over. */
+    public long inFlight() {
+        return inFlight;
     }
 
-    /** The requests in the order in which they were booked. */
+    /** Whether the total is exact: every request has the provider's final figure, and none is in flight. */
+    public boolean isComplete() {
+        return inFlight == 0 && sum().isComplete();
+    }
+
+    /** The requests in the order in which they were sent, which may not be that in which they ended. */
     public List<RequestUsage> requests() {
         RequestUsage[] requests = new RequestUsage[Math.toIntExact(sum().requests())];
         Entry entry = last;
@@ -70,6 +79,7 @@ public final class RunUsage {
             requests[i] = entry.request;
             entry = entry.previous;
         }
+        Arrays.sort(requests, Comparator.comparing(RequestUsage::start));
         return List.of(requests);
     }
 

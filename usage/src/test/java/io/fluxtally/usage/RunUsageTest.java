@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.entry;
 
+import java.time.Instant;
 import java.util.List;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -101,5 +102,15 @@ class RunUsageTest {
         RunTally tally = new RunTally();
         requests.forEach(tally::add);
         return tally.usage();
+    }
+
+    @Test
+    @DisplayName("requests come in the order in which they were sent, however they ended")
+    void inTheOrderSent() {
+        RunTally tally = new RunTally();
+        tally.add(RequestUsage.builder("second", Instant.EPOCH.plusMillis(2)).build());
+        tally.add(RequestUsage.builder("first", Instant.EPOCH.plusMillis(1)).build());
+
+        assertThat(tally.usage().requests()).extracting(RequestUsage::requestId).containsExactly("first", "second");
     }
 }

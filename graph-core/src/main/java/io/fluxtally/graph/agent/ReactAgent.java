@@ -210,7 +210,10 @@ public final class ReactAgent {
             return this;
         }
 
-        /** Sets where requests are booked, beside the run; the recorder of this process unless set. */
+        /**
+         * Sets where requests are booked, beside the run; the recorder of this process unless set. Those that the wire tap
+         * sees go to the tap's own.
+         */
         public Builder recorder(UsageRecorder value) {
             this.recorder = value;
             return this;

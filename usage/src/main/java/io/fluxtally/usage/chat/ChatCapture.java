@@ -21,13 +21,14 @@ import reactor.util.context.Context;
  *
  * <p>Of a stream the last figure counts, never a sum: chunks repeat the figure or carry it on. What a chat stream tells
  * of the requests behind it is limited: rounds of a tool loop inside the model may be hidden, or their figures merged. So
- * where such rounds are possible, or more than one response was seen, the figure is graded {@code PARTIAL}.
+ * where such rounds are possible, or more than one response was seen, or the client is known to leave tokens out, the
+ * figure is graded {@code PARTIAL}.
  */
 final class ChatCapture implements StreamListener<Object> {
 
     private final UsageRecorder recorder;
     private final ModelCall call;
-    private final boolean roundsMayHide;
+    private final @Nullable Boolean runsTools;
     private final boolean isModelCall;
     private final Instant start = Instant.now();
     private final long startNanos = System.nanoTime();
@@ -41,6 +42,10 @@ final class ChatCapture implements StreamListener<Object> {
     private @Nullable String responseId;
     private @Nullable String responseModel;
     private boolean severalResponses;
+
+    /** Whether there may be more tokens behind the figure than it says. */
+    private boolean figureMayLack;
+
     private @Nullable String finishReason;
 
     /**
@@ -48,7 +53,7 @@ final class ChatCapture implements StreamListener<Object> {
      *
      * @param outer the scope it is made in, or null
      * @param requestModel the model asked for, or null
-     * @param roundsMayHide whether the model may run tools by itself
+     * @param runsTools whether the model may run tools by itself, or null if that is not known
      * @param isModelCall whether there is a model for certain; if not, a stream without any {@code ChatResponse} books
      *     nothing
      */
@@ -56,11 +61,12 @@ final class ChatCapture implements StreamListener<Object> {
             UsageRecorder recorder,
             @Nullable UsageScope outer,
             @Nullable String requestModel,
-            boolean roundsMayHide,
+            @Nullable Boolean runsTools,
             boolean isModelCall) {
         this.recorder = recorder;
         this.call = ModelCall.open(outer, requestModel);
-        this.roundsMayHide = roundsMayHide;
+        this.runsTools = runsTools;
+        this.figureMayLack = Boolean.TRUE.equals(runsTools);
         this.isModelCall = isModelCall;
     }
 
@@ -119,7 +125,8 @@ final class ChatCapture implements StreamListener<Object> {
         if (reported != null) {
             usage = reported;
             usageIsFinal = isFinished();
-            call.lastUsage(response.getMetadata().getUsage());
+            call.lastUsage(response.getMetadata().getUsage(), reported);
+            figureMayLack |= UsageReading.mayLackTokens(response.getMetadata().getUsage(), runsTools);
         }
     }
 
@@ -150,10 +157,13 @@ final class ChatCapture implements StreamListener<Object> {
     }
 
     private void end(RequestOutcome outcome) {
-        RequestUsage request = conclude(outcome);
-        if (call.end() && request != null) {
-            recorder.book(call.runScope(), request);
+        if (call.end()) {
+            RequestUsage request = conclude(outcome);
+            if (request != null) {
+                recorder.book(call.runScope(), request);
+            }
         }
+        call.close();
     }
 
     /** The request as it was heard, or null if there was no model. */
@@ -175,7 +185,8 @@ final class ChatCapture implements StreamListener<Object> {
         if (usage == null) {
             return UsageSource.MISSING;
         }
-        return usageIsFinal && !roundsMayHide && !severalResponses ? UsageSource.REPORTED : UsageSource.PARTIAL;
+        boolean sure = usageIsFinal && !figureMayLack && !severalResponses && !call.isDoubtful();
+        return sure ? UsageSource.REPORTED : UsageSource.PARTIAL;
     }
 
     private Duration elapsed() {

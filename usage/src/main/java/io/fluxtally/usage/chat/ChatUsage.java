@@ -25,14 +25,15 @@ public final class ChatUsage {
      *
      * <p>To be put right behind the model, before anything that filters. If the wire tap sees the requests behind the
      * stream, its figures count and this books nothing. Elements that are no {@code ChatResponse} pass unheard, and a
-     * stream without any books nothing.
+     * stream without any books nothing. Where the usage is that of a client which hides the rounds of its own tool loop, the
+     * figure is graded {@code PARTIAL}, since a bare stream does not tell whether there were some.
      *
      * @param stream what a model streams
      * @param recorder where to book
      */
     public static <T> Flux<T> capture(Flux<T> stream, UsageRecorder recorder) {
         return FluxTap.listen(
-                stream, context -> new ChatCapture(recorder, UsageScope.current(context), null, false, false));
+                stream, context -> new ChatCapture(recorder, UsageScope.current(context), null, null, false));
     }
 
     /**

@@ -39,7 +39,10 @@ public final class UsageChatModel implements ChatModel {
         return of(model, UsageRecorder.shared());
     }
 
-    /** Decorates a model; books to the given recorder. A model that is decorated already is returned as it is. */
+    /**
+     * Decorates a model; books to the given recorder, but for requests that the wire tap sees, which it books to its own.
+     * A model that is decorated already is returned as it is.
+     */
     public static UsageChatModel of(ChatModel model, UsageRecorder recorder) {
         return model instanceof UsageChatModel decorated ? decorated : new UsageChatModel(model, recorder);
     }

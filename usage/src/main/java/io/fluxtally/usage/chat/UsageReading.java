@@ -22,6 +22,14 @@ final class UsageReading {
 
     private static final List<NativeUsageReader> READERS = loadReaders();
 
+    /** Clients that report the last round of their own tool loop only, by where their native usage comes from. */
+    private static final List<String> HIDES_ROUNDS = List.of(
+            "com.alibaba.cloud.ai.dashscope.", "org.springframework.ai.zhipuai.", "org.springframework.ai.minimax.");
+
+    /** Clients whose input leaves out what was read from a cache or written to it. */
+    private static final List<String> LEAVES_TOKENS_OUT =
+            List.of("org.springframework.ai.anthropic.", "software.amazon.awssdk.services.bedrockruntime.");
+
     private UsageReading() {}
 
     /** The readers on the class path; one that cannot be loaded is left out. */
@@ -53,6 +61,18 @@ final class UsageReading {
         }
         Usage usage = response.getMetadata().getUsage();
         return usage == null || usage instanceof EmptyUsage ? null : of(usage);
+    }
+
+    /**
+     * Whether there may be more tokens behind a usage than it says.
+     *
+     * @param runsTools whether the model may have run tools by itself, or null if that is not known
+     */
+    static boolean mayLackTokens(Usage usage, @Nullable Boolean runsTools) {
+        Object origin = usage.getNativeUsage();
+        String type = origin == null ? "" : origin.getClass().getName();
+        return LEAVES_TOKENS_OUT.stream().anyMatch(type::startsWith)
+                || (runsTools == null && HIDES_ROUNDS.stream().anyMatch(type::startsWith));
     }
 
     static @Nullable TokenUsage of(Usage usage) {

@@ -2,20 +2,22 @@ package io.fluxtally.usage.scope;
 
 import io.fluxtally.usage.RequestOutcome;
 import io.fluxtally.usage.RequestUsage;
+import io.fluxtally.usage.TokenUsage;
+import java.lang.ref.WeakReference;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Set;
+import java.util.Map;
 import java.util.UUID;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.CopyOnWriteArrayList;
 import org.jspecify.annotations.Nullable;
 
 /**
  * One model call as the code above a {@code ChatModel} sees it, and the slot that its requests are booked into.
  *
  * <p>The wire tap {@linkplain #join joins} the call for each request that it sees; then the figures of the wire count.
- * If it saw none by the time the call {@linkplain #end ends}, whoever opened the call books what the response itself
- * said. So a request is booked once, and from the truest seam there is. Where one capture stands around another, the
+ * If none of them is the call's answer by the time it {@linkplain #end ends}, whoever opened the call books what the
+ * response itself said. So a request is booked once, and from the truest seam there is. Where one capture stands around another, the
  * outer call sees what the inner one is answered, and leaves that to it.
  *
  * <p>Safe for use by any number of threads.
@@ -25,18 +27,28 @@ public final class ModelCall implements UsageScope {
     private final String id = UUID.randomUUID().toString();
     private final @Nullable RunScope run;
     private final @Nullable String requestModel;
-    private final Set<OpenRequest> open = ConcurrentHashMap.newKeySet();
-    private int joined;
+
+    /** The requests on the wire that are under way, and whether they were made in this very scope. */
+    private final Map<OpenRequest, Boolean> open = new LinkedHashMap<>();
+
+    /** What requests on the wire came to. */
+    private final List<OnTheWire> onTheWire = new ArrayList<>();
+
+    /** The calls made inside this one, until it ends. */
+    private final List<ModelCall> inside = new ArrayList<>();
+
+    private boolean ended;
     private int completed;
     private int failedTries;
 
-    /** The calls made inside this one. */
-    private final List<ModelCall> inside = new CopyOnWriteArrayList<>();
-
-    // What the call was answered so far, by what makes it recognisable to a capture around it.
-    private volatile @Nullable Object firstResponse;
-    private volatile @Nullable Object lastUsage;
+    // What the call was answered so far, by what makes it recognisable. Objects are told by what they are, not kept.
+    private volatile @Nullable WeakReference<Object> firstResponse;
+    private volatile @Nullable WeakReference<Object> lastUsage;
+    private volatile @Nullable TokenUsage tokens;
     private volatile @Nullable String responseId;
+
+    private record OnTheWire(
+            @Nullable String responseId, @Nullable TokenUsage usage, boolean own) {}
 
     private ModelCall(@Nullable UsageScope outer, @Nullable String requestModel) {
         this.run = outer == null ? null : outer.runScope();
@@ -44,17 +56,27 @@ public final class ModelCall implements UsageScope {
     }
 
     /**
-     * A call that starts now.
+     * A call that starts now. Until it {@linkplain #end ends} or is {@linkplain #close closed}, its run is not complete.
      *
      * @param outer the scope it is made in, or null
      * @param requestModel the model asked for, or null if that is not known
      */
     public static ModelCall open(@Nullable UsageScope outer, @Nullable String requestModel) {
         ModelCall call = new ModelCall(outer, requestModel);
-        if (outer instanceof ModelCall outerCall) {
-            outerCall.inside.add(call);
+        ModelCall outerCall = outer == null ? null : outer.modelCall();
+        if (outerCall != null) {
+            outerCall.addInside(call);
+        }
+        if (call.run != null) {
+            call.run.tally().begun();
         }
         return call;
+    }
+
+    private synchronized void addInside(ModelCall call) {
+        if (!ended) {
+            inside.add(call);
+        }
     }
 
     /** A request that the wire tap sees on behalf of a call. */
@@ -67,6 +89,11 @@ public final class ModelCall implements UsageScope {
     @Override
     public @Nullable RunScope runScope() {
         return run;
+    }
+
+    @Override
+    public ModelCall modelCall() {
+        return this;
     }
 
     /**
@@ -98,35 +125,51 @@ public final class ModelCall implements UsageScope {
     private synchronized void label(RequestUsage.Builder request) {
         request.callId(id).requestModel(requestModel).attempt(failedTries + 1);
         if (run == null || run.round() == null) {
-            request.round(completed + open.size() + 1);
+            request.round(completed + ownOpen() + 1);
         }
     }
 
-    /** Takes the slot for a request seen on the wire. */
-    public synchronized void join(OpenRequest request) {
-        joined++;
-        open.add(request);
+    private int ownOpen() {
+        return (int) open.values().stream().filter(own -> own).count();
     }
 
-    /** Says that a request that joined was booked. */
-    public synchronized void leave(OpenRequest request, RequestOutcome outcome) {
-        open.remove(request);
-        if (outcome == RequestOutcome.COMPLETED) {
+    /**
+     * Takes the slot for a request seen on the wire.
+     *
+     * @param own whether it was made in the scope of this very call, and not in a run that was entered inside it
+     */
+    public synchronized void join(OpenRequest request, boolean own) {
+        open.put(request, own);
+    }
+
+    /**
+     * Says that a request that joined is over.
+     *
+     * @param booked what was booked for it, or null if it was none
+     */
+    public synchronized void leave(OpenRequest request, @Nullable RequestUsage booked) {
+        Boolean own = open.remove(request);
+        if (own == null || booked == null) {
+            return;
+        }
+        onTheWire.add(new OnTheWire(booked.responseId(), booked.usage(), own));
+        if (own && booked.outcome() == RequestOutcome.COMPLETED) {
             completed++;
             failedTries = 0;
-        } else {
+        } else if (own) {
             failedTries++;
         }
     }
 
     /** Takes the first response object that the call was answered. */
     public void firstResponse(Object response) {
-        firstResponse = response;
+        firstResponse = new WeakReference<>(response);
     }
 
-    /** Takes the last usage object that the call was answered. */
-    public void lastUsage(Object usage) {
-        lastUsage = usage;
+    /** Takes the last usage object that the call was answered, and its tokens. */
+    public void lastUsage(Object usage, TokenUsage usageTokens) {
+        lastUsage = new WeakReference<>(usage);
+        tokens = usageTokens;
     }
 
     /** Takes the provider's id of the last response that the call was answered. */
@@ -135,15 +178,65 @@ public final class ModelCall implements UsageScope {
     }
 
     /**
-     * Ends the call: requests that the wire tap still holds open are booked as they stand.
+     * Ends the call: requests that the wire tap still holds open are booked as they stand. To be followed by
+     * {@link #close()}, once what has to be booked is.
      *
      * @return whether nobody books what this call was answered, so that the caller has to
      */
     public boolean end() {
-        open.forEach(OpenRequest::abandon);
+        List<OpenRequest> own;
         synchronized (this) {
-            return joined == 0 && inside.stream().noneMatch(this::hasAnswerOf);
+            own = open.entrySet().stream()
+                    .filter(Map.Entry::getValue)
+                    .map(Map.Entry::getKey)
+                    .toList();
         }
+        own.forEach(OpenRequest::abandon);
+        synchronized (this) {
+            // One that is still open after that is being booked on another thread right now.
+            return !open.containsValue(true)
+                    && onTheWire.stream().noneMatch(this::isAnswer)
+                    && inside.stream().noneMatch(this::hasAnswerOf);
+        }
+    }
+
+    /**
+     * Whether requests were seen on the wire for this call though none of them is its answer: then its own figure may hold
+     * some of them, and is not to be called final.
+     */
+    public synchronized boolean isDoubtful() {
+        return !onTheWire.isEmpty();
+    }
+
+    /** The call is over and booked. A second time it does nothing. */
+    public void close() {
+        synchronized (this) {
+            if (ended) {
+                return;
+            }
+            ended = true;
+            inside.clear();
+            onTheWire.clear();
+        }
+        if (run != null) {
+            run.tally().ended();
+        }
+    }
+
+    /**
+     * Whether a request on the wire is this call's answer: the same response, or the same tokens. Where the responses
+     * cannot be compared, a request made in the call's own scope is, whatever the client has made of its tokens.
+     */
+    private boolean isAnswer(OnTheWire request) {
+        String id = responseId;
+        if (id == null || request.responseId == null ? request.own : id.equals(request.responseId)) {
+            return true;
+        }
+        TokenUsage usage = tokens;
+        return usage != null
+                && request.usage != null
+                && usage.inputTokens() == request.usage.inputTokens()
+                && usage.outputTokens() == request.usage.outputTokens();
     }
 
     /**
@@ -151,11 +244,19 @@ public final class ModelCall implements UsageScope {
      * or both nothing. A call that a tool made in between has an answer of its own.
      */
     private boolean hasAnswerOf(ModelCall inner) {
-        Object first = firstResponse;
-        Object usage = lastUsage;
+        Object first = referent(firstResponse);
+        Object usage = referent(lastUsage);
         String id = responseId;
-        return first == inner.firstResponse
-                || (usage != null && usage == inner.lastUsage)
+        return (first == referent(inner.firstResponse) && (first != null || (isUnanswered() && inner.isUnanswered())))
+                || (usage != null && usage == referent(inner.lastUsage))
                 || (id != null && id.equals(inner.responseId));
+    }
+
+    private boolean isUnanswered() {
+        return firstResponse == null;
+    }
+
+    private static @Nullable Object referent(@Nullable WeakReference<Object> reference) {
+        return reference == null ? null : reference.get();
     }
 }

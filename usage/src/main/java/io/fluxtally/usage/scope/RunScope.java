@@ -10,6 +10,7 @@ import java.util.concurrent.Executor;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.util.context.Context;
 
 /**
  * A run, or a labelled part of one: everything that is requested from a provider inside it is booked to its tally.
@@ -32,13 +33,22 @@ public final class RunScope implements UsageScope {
     private final @Nullable String node;
     private final @Nullable Integer round;
 
+    /** The model call that this scope was entered inside of, or null. */
+    private final @Nullable ModelCall call;
+
     private RunScope(
-            String runId, RunTally tally, @Nullable String agent, @Nullable String node, @Nullable Integer round) {
+            String runId,
+            RunTally tally,
+            @Nullable String agent,
+            @Nullable String node,
+            @Nullable Integer round,
+            @Nullable ModelCall call) {
         this.runId = runId;
         this.tally = tally;
         this.agent = agent;
         this.node = node;
         this.round = round;
+        this.call = call;
     }
 
     /** A new run with an id of its own. */
@@ -48,27 +58,27 @@ public final class RunScope implements UsageScope {
 
     /** A new run with the given id. */
     public static RunScope start(String runId) {
-        return new RunScope(Objects.requireNonNull(runId, "runId"), new RunTally(), null, null, null);
+        return new RunScope(Objects.requireNonNull(runId, "runId"), new RunTally(), null, null, null, null);
     }
 
     /** A part of this run that counts from zero; what it counts is counted in this one too, once. */
     public RunScope branch() {
-        return new RunScope(runId, tally.branch(), agent, node, round);
+        return new RunScope(runId, tally.branch(), agent, node, round, call);
     }
 
     /** The same scope for an agent's work. */
     public RunScope withAgent(@Nullable String name) {
-        return new RunScope(runId, tally, name, node, round);
+        return new RunScope(runId, tally, name, node, round, call);
     }
 
     /** The same scope for a node's work. */
     public RunScope withNode(@Nullable String name) {
-        return new RunScope(runId, tally, agent, name, round);
+        return new RunScope(runId, tally, agent, name, round, call);
     }
 
     /** The same scope for one turn of an agent's loop, from 1. */
     public RunScope withRound(@Nullable Integer number) {
-        return new RunScope(runId, tally, agent, node, number);
+        return new RunScope(runId, tally, agent, node, number, call);
     }
 
     /** The run's id; a branch has that of the run it is part of. */
@@ -109,6 +119,30 @@ public final class RunScope implements UsageScope {
     @Override
     public RunScope runScope() {
         return this;
+    }
+
+    @Override
+    public @Nullable ModelCall modelCall() {
+        return call;
+    }
+
+    /** Entered inside a model call, the scope keeps it: what is answered in here may be that call's answer. */
+    @Override
+    public Context writeTo(Context context) {
+        UsageScope outer = context.getOrDefault(KEY, null);
+        return context.put(KEY, inside(outer));
+    }
+
+    @Override
+    public Binding bind() {
+        return ThreadScope.bind(inside(UsageScope.current()));
+    }
+
+    private RunScope inside(@Nullable UsageScope outer) {
+        ModelCall outerCall = outer == null ? null : outer.modelCall();
+        return outerCall == null || outerCall == call
+                ? this
+                : new RunScope(runId, tally, agent, node, round, outerCall);
     }
 
     /** The given flux, each of whose subscriptions runs in this scope. */

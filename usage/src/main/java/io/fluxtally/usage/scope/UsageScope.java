@@ -20,17 +20,24 @@ public sealed interface UsageScope permits RunScope, ModelCall {
      */
     static @Nullable UsageScope current(ContextView context) {
         UsageScope scope = context.getOrDefault(KEY, null);
-        return scope != null ? scope : ThreadScope.get();
+        return scope != null ? scope : current();
     }
 
-    /** The scope bound to the current thread, or null. */
+    /**
+     * The scope bound to the current thread, else that of the stream whose model runs a tool on this thread, else null.
+     */
     static @Nullable UsageScope current() {
-        return ThreadScope.get();
+        UsageScope scope = ThreadScope.get();
+        return scope != null ? scope : ToolCallContexts.scope();
     }
 
     /** The run, or null for a call outside any run. */
     @Nullable
     RunScope runScope();
+
+    /** The model call that this is, or that this was entered inside of, or null. */
+    @Nullable
+    ModelCall modelCall();
 
     /** The given context with this scope in it: {@code flux.contextWrite(scope::writeTo)}. */
     default Context writeTo(Context context) {

@@ -68,6 +68,7 @@ abstract sealed class BodyReader {
         private final DialectSearch search;
         private final Runnable unread;
         private final EventScanner scanner;
+        private boolean sawUnread;
 
         Events(DialectSearch search, Runnable unread, Function<EventScanner.Handler, EventScanner> scanners) {
             this.search = search;
@@ -93,8 +94,9 @@ abstract sealed class BodyReader {
         @Override
         public void event(byte[] data, int length) {
             if (isDone(data, length)) {
-                search.done();
-            } else if (search.wants(data, length)) {
+                search.done(!sawUnread);
+            } else if (length > 0 && (data[length - 1] != '}' || search.wants(data, length))) {
+                // An event that does not end like an object may be one that was cut short, and is looked at.
                 try (JsonParser parser = JSON.createParser(data, 0, length)) {
                     search.beginEvent();
                     for (JsonToken token = parser.nextToken(); token != null; token = parser.nextToken()) {
@@ -102,7 +104,7 @@ abstract sealed class BodyReader {
                     }
                     search.endEvent();
                 } catch (IOException malformed) {
-                    unread.run();
+                    tooLong();
                 }
             }
         }
@@ -121,6 +123,7 @@ abstract sealed class BodyReader {
 
         @Override
         public void tooLong() {
+            sawUnread = true;
             unread.run();
         }
     }

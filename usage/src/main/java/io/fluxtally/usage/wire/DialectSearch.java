@@ -106,10 +106,10 @@ final class DialectSearch {
         recognise();
     }
 
-    /** Takes the stream's mark of its end. */
-    void done() {
+    /** Takes the stream's mark of its end, and whether all events before it could be read. */
+    void done(boolean allRead) {
         for (Candidate candidate : candidates) {
-            candidate.reading.done();
+            candidate.reading.done(allRead);
         }
     }
 

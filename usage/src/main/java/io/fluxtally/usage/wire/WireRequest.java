@@ -6,6 +6,7 @@ import io.fluxtally.usage.TokenUsage;
 import io.fluxtally.usage.UsageSource;
 import io.fluxtally.usage.scope.MeasuringFailures;
 import io.fluxtally.usage.scope.ModelCall;
+import io.fluxtally.usage.scope.RunScope;
 import io.fluxtally.usage.scope.UsageScope;
 import io.fluxtally.usage.wire.dialect.RequestHead;
 import io.fluxtally.usage.wire.dialect.ResponseReading;
@@ -75,8 +76,25 @@ public final class WireRequest implements ModelCall.OpenRequest {
     /** Makes this a request to a model: from now on it will be booked. */
     private void adopt() {
         booking = ModelCall.newRequest(scope, start);
-        if (scope instanceof ModelCall call) {
-            call.join(this);
+        ModelCall call = scope == null ? null : scope.modelCall();
+        if (call != null) {
+            call.join(this, scope == call);
+        }
+        RunScope run = scope == null ? null : scope.runScope();
+        if (run != null) {
+            run.tally().begun();
+        }
+    }
+
+    /** It is over: booked, or never sent. */
+    private void over(@Nullable RequestUsage booked) {
+        ModelCall call = scope == null ? null : scope.modelCall();
+        if (call != null) {
+            call.leave(this, booked);
+        }
+        RunScope run = scope == null ? null : scope.runScope();
+        if (run != null) {
+            run.tally().ended();
         }
     }
 
@@ -147,10 +165,13 @@ public final class WireRequest implements ModelCall.OpenRequest {
             return;
         }
         synchronized (this) {
+            if (ended) {
+                return;
+            }
             ended = true;
         }
-        if (booking != null && scope instanceof ModelCall call) {
-            call.leave(this, RequestOutcome.FAILED);
+        if (booking != null) {
+            over(null);
         }
     }
 
@@ -185,9 +206,7 @@ public final class WireRequest implements ModelCall.OpenRequest {
                 return;
             }
             tap.recorder().book(scope == null ? null : scope.runScope(), request);
-            if (scope instanceof ModelCall call) {
-                call.leave(this, request.outcome());
-            }
+            over(request);
         } catch (Throwable failure) {
             MeasuringFailures.report(PART, failure);
         }
@@ -268,10 +287,11 @@ public final class WireRequest implements ModelCall.OpenRequest {
 
     /**
      * An error status is the provider's word that there is no response, and none is billed; nor is a redirect. Only a
-     * timeout on the server's side (408, 504) leaves open whether the model had already worked.
+     * timeout, or a gateway's word that it got no answer (408, 499, 502, 504, and 520 to 527 of one that has its own),
+     * leaves open whether the model had already worked.
      */
     private void gradeErrorStatus(RequestUsage.Builder request) {
-        if (status == 408 || status == 504) {
+        if (status == 408 || status == 499 || status == 502 || status == 504 || (status >= 520 && status <= 527)) {
             request.usage(null, UsageSource.MISSING).outcome(RequestOutcome.FAILED);
         } else {
             request.usage(TokenUsage.ZERO, UsageSource.REPORTED).outcome(RequestOutcome.REJECTED);

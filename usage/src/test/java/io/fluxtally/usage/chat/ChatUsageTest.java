@@ -98,6 +98,11 @@ class ChatUsageTest {
         assertThat(run.usage().isComplete()).isTrue();
     }
 
+    /** A request on the wire that came to no figure. */
+    private static RequestUsage ended(RequestOutcome outcome) {
+        return RequestUsage.builder("ended", Instant.EPOCH).outcome(outcome).build();
+    }
+
     @Test
     @DisplayName("T14: a total beyond input plus output is booked as reported")
     void totalBeyond() {
@@ -357,7 +362,7 @@ class ChatUsageTest {
     void wireIsAbandoned() {
         AtomicInteger abandoned = new AtomicInteger();
         Flux<ChatResponse> model = Flux.deferContextual(context -> {
-            callOf(context).join(abandoned::incrementAndGet);
+            callOf(context).join(abandoned::incrementAndGet, true);
             return Flux.concat(Flux.just(text("a", tokens(1, 1))), Flux.never());
         });
 
@@ -371,14 +376,14 @@ class ChatUsageTest {
         return Flux.deferContextual(context -> {
             ModelCall call = callOf(context);
             ModelCall.OpenRequest open = () -> {};
-            call.join(open);
+            call.join(open, true);
             recorder.book(
                     call.runScope(),
                     ModelCall.newRequest(call, Instant.EPOCH)
                             .provider("wire")
                             .usage(BILL, UsageSource.REPORTED)
                             .build());
-            call.leave(open, RequestOutcome.COMPLETED);
+            call.leave(open, ended(RequestOutcome.COMPLETED));
             return answer;
         });
     }

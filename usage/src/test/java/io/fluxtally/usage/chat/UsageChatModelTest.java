@@ -57,6 +57,11 @@ class UsageChatModelTest {
         return run.wrap(UsageChatModel.of(model, recorder).stream(prompt));
     }
 
+    /** A request on the wire that came to no figure. */
+    private static RequestUsage ended(RequestOutcome outcome) {
+        return RequestUsage.builder("ended", Instant.EPOCH).outcome(outcome).build();
+    }
+
     @Test
     @DisplayName("a blocking call is booked, and answers what the model answers")
     void call() throws Exception {
@@ -381,14 +386,14 @@ class UsageChatModelTest {
         ChatModel model = Script.calls(prompt -> {
             ModelCall call = (ModelCall) UsageScope.current();
             ModelCall.OpenRequest open = () -> {};
-            call.join(open);
+            call.join(open, true);
             recorder.book(
                     call.runScope(),
                     ModelCall.newRequest(call, Instant.EPOCH)
                             .provider("wire")
                             .usage(BILL, UsageSource.REPORTED)
                             .build());
-            call.leave(open, RequestOutcome.COMPLETED);
+            call.leave(open, ended(RequestOutcome.COMPLETED));
             return stop(tokens(1, 1));
         });
 

@@ -4,11 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.fluxtally.usage.RequestOutcome;
 import io.fluxtally.usage.RequestUsage;
+import io.fluxtally.usage.TokenUsage;
+import io.fluxtally.usage.UsageSource;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import reactor.util.context.Context;
 
 class ModelCallTest {
 
@@ -18,7 +21,7 @@ class ModelCallTest {
     private static ModelCall answered(ModelCall call, Object usage, String responseId) {
         call.firstResponse(new Object());
         if (usage != null) {
-            call.lastUsage(usage);
+            call.lastUsage(usage, TokenUsage.of(usage.hashCode() & 0xFFFF, 1));
         }
         if (responseId != null) {
             call.responseId(responseId);
@@ -28,6 +31,11 @@ class ModelCallTest {
 
     private static RequestUsage next(UsageScope scope) {
         return ModelCall.newRequest(scope, Instant.EPOCH).build();
+    }
+
+    /** A request on the wire that came to no figure. */
+    private static RequestUsage ended(RequestOutcome outcome) {
+        return RequestUsage.builder("ended", Instant.EPOCH).outcome(outcome).build();
     }
 
     @Test
@@ -40,8 +48,8 @@ class ModelCallTest {
     @DisplayName("a request that joined takes the slot, and keeps it after it was booked")
     void joinedWins() {
         ModelCall.OpenRequest request = () -> {};
-        call.join(request);
-        call.leave(request, RequestOutcome.COMPLETED);
+        call.join(request, true);
+        call.leave(request, ended(RequestOutcome.COMPLETED));
 
         assertThat(call.end()).isFalse();
         assertThat(call.end()).isFalse();
@@ -56,12 +64,12 @@ class ModelCallTest {
             @Override
             public void abandon() {
                 abandoned.add("open");
-                call.leave(this, RequestOutcome.CANCELLED);
+                call.leave(this, ended(RequestOutcome.CANCELLED));
             }
         };
-        call.join(booked);
-        call.leave(booked, RequestOutcome.COMPLETED);
-        call.join(open);
+        call.join(booked, true);
+        call.leave(booked, ended(RequestOutcome.COMPLETED));
+        call.join(open, true);
 
         assertThat(call.end()).isFalse();
         assertThat(call.end()).isFalse();
@@ -101,8 +109,8 @@ class ModelCallTest {
         for (RequestOutcome outcome :
                 List.of(RequestOutcome.FAILED, RequestOutcome.REJECTED, RequestOutcome.TRUNCATED)) {
             ModelCall.OpenRequest failed = () -> {};
-            call.join(failed);
-            call.leave(failed, outcome);
+            call.join(failed, true);
+            call.leave(failed, ended(outcome));
         }
 
         assertThat(next(call).attempt()).isEqualTo(4);
@@ -113,11 +121,11 @@ class ModelCallTest {
     @DisplayName("T3: a request after a completed one is the first attempt of the next round of a hidden tool loop")
     void rounds() {
         ModelCall.OpenRequest failed = () -> {};
-        call.join(failed);
-        call.leave(failed, RequestOutcome.FAILED);
+        call.join(failed, true);
+        call.leave(failed, ended(RequestOutcome.FAILED));
         ModelCall.OpenRequest completed = () -> {};
-        call.join(completed);
-        call.leave(completed, RequestOutcome.COMPLETED);
+        call.join(completed, true);
+        call.leave(completed, ended(RequestOutcome.COMPLETED));
 
         assertThat(next(call).round()).isEqualTo(2);
         assertThat(next(call).attempt()).isEqualTo(1);
@@ -128,8 +136,8 @@ class ModelCallTest {
     void namedRound() {
         ModelCall inRound = ModelCall.open(run.withRound(7), null);
         ModelCall.OpenRequest completed = () -> {};
-        inRound.join(completed);
-        inRound.leave(completed, RequestOutcome.COMPLETED);
+        inRound.join(completed, true);
+        inRound.leave(completed, ended(RequestOutcome.COMPLETED));
 
         assertThat(next(inRound).round()).isEqualTo(7);
     }
@@ -183,8 +191,8 @@ class ModelCallTest {
     void joinedInside() {
         ModelCall inner = ModelCall.open(call, null);
         ModelCall.OpenRequest request = () -> {};
-        inner.join(request);
-        inner.leave(request, RequestOutcome.COMPLETED);
+        inner.join(request, true);
+        inner.leave(request, ended(RequestOutcome.COMPLETED));
 
         assertThat(answered(inner, null, "chatcmpl-1").end()).isFalse();
         assertThat(answered(call, null, "chatcmpl-1").end()).isFalse();
@@ -253,5 +261,85 @@ class ModelCallTest {
         assertThat(ModelCall.open(null, null).runScope()).isNull();
         assertThat(next(ModelCall.open(null, "qwen")).runId()).isNull();
         assertThat(next(ModelCall.open(null, "qwen")).round()).isEqualTo(1);
+    }
+
+    @Test
+    @DisplayName(
+            "T9: a run entered inside a call keeps the call, on a thread and in a context, so that one answer is booked once")
+    void runEnteredInside() {
+        RunScope agent = RunScope.start("sub-agent");
+        UsageScope.Binding outer = call.bind();
+        try (outer) {
+            UsageScope.Binding inner = agent.bind();
+            try (inner) {
+                assertThat(UsageScope.current().runScope().runId()).isEqualTo("sub-agent");
+                assertThat(UsageScope.current().modelCall()).isSameAs(call);
+            }
+        }
+        UsageScope inContext = UsageScope.current(agent.writeTo(call.writeTo(Context.empty())));
+        assertThat(inContext.modelCall()).isSameAs(call);
+
+        Object usage = new Object();
+        ModelCall inside = answered(ModelCall.open(inContext, null), usage, "chatcmpl-1");
+        answered(call, new Object(), "chatcmpl-1");
+
+        assertThat(inside.end()).isTrue();
+        assertThat(call.end()).isFalse();
+    }
+
+    @Test
+    @DisplayName(
+            "T19: a request on the wire with another response id was a tool's, and the call is booked beside it, in doubt")
+    void aToolsRequestOnTheWire() {
+        ModelCall.OpenRequest request = () -> {};
+        call.join(request, true);
+        call.leave(
+                request,
+                RequestUsage.builder("tool", Instant.EPOCH)
+                        .responseId("chatcmpl-tool")
+                        .usage(TokenUsage.of(7, 3), UsageSource.REPORTED)
+                        .build());
+        answered(call, new Object(), "chatcmpl-1");
+
+        assertThat(call.end()).isTrue();
+        assertThat(call.isDoubtful()).isTrue();
+    }
+
+    @Test
+    @DisplayName("a request on the wire is the call's answer if it has its response id, or its tokens")
+    void theAnswerOnTheWire() {
+        for (RequestUsage.Builder booked : List.of(
+                RequestUsage.builder("same id", Instant.EPOCH)
+                        .responseId("chatcmpl-1")
+                        .usage(TokenUsage.of(7, 3), UsageSource.REPORTED),
+                RequestUsage.builder("same tokens", Instant.EPOCH)
+                        .responseId("of the wire")
+                        .usage(TokenUsage.of(5, 1), UsageSource.REPORTED))) {
+            ModelCall one = ModelCall.open(run, null);
+            ModelCall.OpenRequest request = () -> {};
+            one.join(request, false);
+            one.leave(request, booked.build());
+            one.firstResponse(new Object());
+            one.lastUsage(new Object(), TokenUsage.of(5, 1));
+            one.responseId("chatcmpl-1");
+
+            assertThat(one.end()).isFalse();
+        }
+    }
+
+    @Test
+    @DisplayName("a run is not complete while a call is in flight, and is again once it is closed, once")
+    void inFlight() {
+        RunScope flying = RunScope.start();
+        ModelCall one = ModelCall.open(flying.branch(), null);
+
+        assertThat(flying.usage().inFlight()).isEqualTo(1);
+        assertThat(flying.usage().isComplete()).isFalse();
+
+        one.close();
+        one.close();
+
+        assertThat(flying.usage().inFlight()).isZero();
+        assertThat(flying.usage().isComplete()).isTrue();
     }
 }

@@ -102,7 +102,7 @@ public final class FailingDialect implements Dialect {
         }
 
         @Override
-        public void done() {
+        public void done(boolean allRead) {
             in(Method.DONE);
         }
 

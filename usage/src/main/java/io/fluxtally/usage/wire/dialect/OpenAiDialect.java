@@ -89,6 +89,7 @@ public final class OpenAiDialect implements Dialect {
 
         private boolean namesItself;
         private boolean sawChoices;
+        private boolean choiceInEvent;
         private boolean sawError;
         private boolean done;
         private boolean usageFinal;
@@ -105,6 +106,7 @@ public final class OpenAiDialect implements Dialect {
 
         @Override
         public void beginEvent() {
+            choiceInEvent = false;
             event = new UsageFigures();
         }
 
@@ -112,7 +114,10 @@ public final class OpenAiDialect implements Dialect {
         public void start(String path) {
             switch (path) {
                 case "choices" -> sawChoices = true;
-                case "choices[]" -> choices.begin();
+                case "choices[]" -> {
+                    choiceInEvent = true;
+                    choices.begin();
+                }
                 case "error" -> error();
                 default -> {}
             }
@@ -165,15 +170,16 @@ public final class OpenAiDialect implements Dialect {
         public void endEvent() {
             if (!event.isEmpty()) {
                 figures.takeLater(event);
-                usageFinal = choices.allFinished();
+                // A chunk of usage alone comes after all choices, whether they gave a reason for their end or not.
+                usageFinal = choices.allFinished() || (!choiceInEvent && !choices.isEmpty());
             }
         }
 
         @Override
-        public void done() {
+        public void done(boolean allRead) {
             done = true;
             // After an error there is a [DONE] too (vLLM), and the figure is still the running one.
-            usageFinal |= !figures.isEmpty() && !sawError;
+            usageFinal |= !figures.isEmpty() && allRead && !sawError;
         }
 
         @Override

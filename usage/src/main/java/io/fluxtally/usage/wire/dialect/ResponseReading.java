@@ -45,8 +45,12 @@ public abstract class ResponseReading {
     /** An event was read to its end. */
     public void endEvent() {}
 
-    /** The stream's mark of its end was read, {@code [DONE]}. */
-    public void done() {}
+    /**
+     * The stream's mark of its end was read, {@code [DONE]}.
+     *
+     * @param allRead whether all events before it could be read; if not, the last figure may be among those
+     */
+    public void done(boolean allRead) {}
 
     /**
      * Whether what was read so far is a response of this family.

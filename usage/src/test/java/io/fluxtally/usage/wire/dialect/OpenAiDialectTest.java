@@ -168,6 +168,16 @@ class OpenAiDialectTest {
         assertBooked(request, COMPLETED, REPORTED, TokenUsage.of(10, 1));
     }
 
+    @Test
+    @DisplayName(
+            "T7: a running figure stays one, if the event after it could not be read and may have had the final one")
+    void doneAfterAnUnreadEvent() {
+        RequestUsage request =
+                tap.openAiStream(events(openAi("a", promptTokens(10, 1)), "{\"choices\":[{", DONE), CANCEL);
+
+        assertBooked(request, COMPLETED, PARTIAL, TokenUsage.of(10, 1));
+    }
+
     @ParameterizedTest
     @DisplayName("T7: a stream that is cut before its usage is missing")
     @CsvSource({"COMPLETE, TRUNCATED", "RESET, FAILED", "CANCEL, CANCELLED"})
