@@ -53,7 +53,7 @@ class ConformanceTableTest {
                         + " clients; not written by hand.");
         lines.add("");
         lines.add("A figure is marked *incomplete* where a provider did not report all of it, and *error* where the app"
-                + " sees one.");
+                + " sees one. What *varies* is not the same in every run.");
         lines.add("");
         lines.add("| scenario | billed | "
                 + columns(engine -> "Fluxtally, `%1$s` | stock, `%1$s`".formatted(engine.word()))
@@ -76,8 +76,16 @@ class ConformanceTableTest {
             AppRun measured =
                     engine.measured(scenario, provider.baseUrl("measured")).block(PATIENCE);
             AppRun stock = engine.stock(scenario, provider.baseUrl("stock")).block(PATIENCE);
-            return counted(measured.usage().sum()) + " | " + read(stock);
+            return counted(measured.usage().sum()) + " | " + (varies(scenario, engine) ? "*varies*" : read(stock));
         }
+    }
+
+    /**
+     * DashScope's client emits a usage that trails a tool round while the tool runs (L11): which round's comes last is not
+     * the same in every run, unless each round is a call of its own.
+     */
+    private static boolean varies(Scenario scenario, Engine engine) {
+        return engine != Engine.GRAPH && scenario.name().equals("dashscope-three-rounds-usage-only-stream");
     }
 
     private static String billed(Scenario scenario) {

@@ -32,7 +32,7 @@ import picocli.CommandLine.Spec;
 final class DemoCommand implements Callable<Integer> {
 
     private static final String QUESTION = "上海天气怎么样？周末适合出门吗？";
-    private static final String SCENARIO = "dashscope-three-rounds-usage-only-stream";
+    private static final String SCENARIO = "dashscope-three-rounds-running-stream";
     private static final String KEY_VARIABLE = "AI_DASHSCOPE_API_KEY";
     private static final int HIGHEST_PORT = 65_535;
 
