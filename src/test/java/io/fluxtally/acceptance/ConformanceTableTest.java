@@ -98,8 +98,7 @@ class ConformanceTableTest {
     }
 
     private static String counted(UsageSum sum) {
-        boolean unknown = sum.requests() > 0 && sum.missing() == sum.requests();
-        String figures = unknown
+        String figures = sum.isUnknown()
                 ? UNKNOWN
                 : sum.total().inputTokens() + " / " + sum.total().outputTokens();
         return marked(figures, sum.isComplete(), "incomplete");

@@ -94,11 +94,7 @@ final class DemoCommand implements Callable<Integer> {
         UsageTable table = new UsageTable(out);
         table.printTotalHeading();
         table.printBill("the provider bills", scenario.billed().total());
-        table.printTotal(
-                "Fluxtally reads",
-                usage.total().inputTokens(),
-                usage.total().outputTokens(),
-                usage.total().totalTokens());
+        table.printTotal("Fluxtally reads", usage.sum());
         if (stock == null) {
             table.printTotal("the stock stack reads", 0, 0, 0);
         } else {

@@ -47,7 +47,7 @@ record ReplayReport(Scenario scenario, Engine engine, AppRun measured, AppRun st
         UsageSum sum = measured.usage().sum();
         Map<String, Object> json = new LinkedHashMap<>();
         json.put("complete", sum.isComplete());
-        json.put("total", figures(sum.missing() == sum.requests() && sum.requests() > 0 ? null : sum.total()));
+        json.put("total", figures(sum.isUnknown() ? null : sum.total()));
         json.put(
                 "requests",
                 measured.usage().requests().stream().map(ReplayReport::request).toList());
@@ -104,11 +104,7 @@ record ReplayReport(Scenario scenario, Engine engine, AppRun measured, AppRun st
         table.printTotalHeading();
         table.printBill("billed", scenario.billed().total());
         UsageSum sum = measured.usage().sum();
-        table.printTotal(
-                sum.isComplete() ? "Fluxtally" : "Fluxtally (incomplete)",
-                sum.total().inputTokens(),
-                sum.total().outputTokens(),
-                sum.total().totalTokens());
+        table.printTotal(sum.isComplete() ? "Fluxtally" : "Fluxtally (incomplete)", sum);
         Usage read = stock.lastReadUsage();
         table.printTotal(
                 "stock",

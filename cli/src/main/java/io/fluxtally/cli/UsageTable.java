@@ -55,6 +55,16 @@ final class UsageTable {
                 "");
     }
 
+    /** A line with what was counted; a dash where nothing was reported. */
+    void printTotal(String label, UsageSum counted) {
+        if (counted.isUnknown()) {
+            out.printf(ROW, label, UNKNOWN, UNKNOWN, UNKNOWN, "", "");
+        } else {
+            TokenUsage total = counted.total();
+            printTotal(label, total.inputTokens(), total.outputTokens(), total.totalTokens());
+        }
+    }
+
     /** A line with input, output and total. */
     void printTotal(String label, long input, long output, long total) {
         out.printf(ROW, label, number(input), number(output), number(total), "", "");

@@ -116,6 +116,16 @@ class ReplayCommandTest {
     }
 
     @Test
+    @DisplayName("shows people a dash, and no 0, for what was never reported")
+    void unreportedForPeople() throws IOException {
+        CommandRun replay =
+                CommandRun.of("replay", file("openai-no-usage-stream").toString());
+
+        assertThat(replay.out().lines().map(line -> line.strip().replaceAll(" +", " ")))
+                .contains("Fluxtally (incomplete) - - -");
+    }
+
+    @Test
     @DisplayName("ends with 2 for a file that is not in the format, naming the file, the line and the rule")
     void badFile() throws IOException {
         Path bad = folder.resolve("bad.yaml");

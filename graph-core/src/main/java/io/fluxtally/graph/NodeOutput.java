@@ -53,7 +53,7 @@ public sealed class NodeOutput permits StreamingOutput {
      */
     public @Nullable TokenUsage tokenUsage() {
         UsageSum sum = nodeUsage.sum();
-        return sum.missing() == sum.requests() ? null : sum.total();
+        return sum.requests() == 0 || sum.isUnknown() ? null : sum.total();
     }
 
     /** The requests of this execution of the node; none before it has finished. */

@@ -49,6 +49,11 @@ public final class UsageSum {
         return missing;
     }
 
+    /** Whether there are requests and none of them has a figure, so that {@link #total()} says nothing. */
+    public boolean isUnknown() {
+        return requests > 0 && missing == requests;
+    }
+
     /** Whether every request has the provider's final figure. */
     public boolean isComplete() {
         return unreported == 0;

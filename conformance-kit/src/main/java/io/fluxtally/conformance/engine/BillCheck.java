@@ -28,8 +28,7 @@ public final class BillCheck {
         List<String> differences = new ArrayList<>();
         compare(differences, "complete", billed.complete(), counted.isComplete());
         UsageSum sum = counted.sum();
-        boolean unknown = sum.requests() > 0 && sum.missing() == sum.requests();
-        compareFigures(differences, "total", billed.total(), unknown ? null : sum.total());
+        compareFigures(differences, "total", billed.total(), sum.isUnknown() ? null : sum.total());
         List<BilledRequest> requests = billed.requests();
         if (requests != null) {
             compareRequests(differences, requests, counted);
