@@ -74,7 +74,7 @@ final class NodeExecutor {
 
     private <T> Flux<NodeOutput> streamed(GraphRunnerContext run, RunScope scope, NodeResult.Chunks<T> result) {
         ChunkJoiner<? super T> joiner = result.joiner().get();
-        return ChatUsage.capture(result.chunks(), run.recorder())
+        return ChatUsage.captureAny(result.chunks(), run.recorder())
                 .<NodeOutput>map(chunk -> streaming(run, RunUsage.EMPTY, chunk, joiner.add(chunk)))
                 .concatWith(Mono.fromSupplier(() -> {
                     merge(run, scope, joiner.update());

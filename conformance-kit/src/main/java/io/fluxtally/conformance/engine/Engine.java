@@ -11,8 +11,9 @@ import io.fluxtally.usage.scope.UsageRecorder;
 import io.fluxtally.usage.scope.UsageScope;
 import io.fluxtally.usage.wire.WireTap;
 import java.time.Duration;
+import java.util.EnumSet;
 import java.util.Locale;
-import java.util.function.Supplier;
+import java.util.Set;
 import org.springframework.ai.chat.client.ChatClient;
 import org.springframework.ai.chat.messages.UserMessage;
 import org.springframework.ai.chat.model.ChatModel;
@@ -85,11 +86,29 @@ public enum Engine {
      * @param baseUrl a loopback provider that replays the scenario
      */
     public Mono<AppRun> measured(Scenario scenario, String baseUrl) {
+        return measured(scenario, baseUrl, EnumSet.of(Seam.WIRE_TAP, Seam.DECORATOR));
+    }
+
+    /**
+     * Runs a scenario's app with Fluxtally at the given seams alone, in a run of its own.
+     *
+     * @param baseUrl a loopback provider that replays the scenario
+     */
+    public Mono<AppRun> measured(Scenario scenario, String baseUrl, Set<Seam> seams) {
         return Mono.defer(() -> {
             UsageRecorder recorder = UsageRecorder.withSinks();
-            WireTap tap = WireTap.builder().recorder(recorder).build();
+            WireTap tap = seams.contains(Seam.WIRE_TAP)
+                    ? WireTap.builder().recorder(recorder).build()
+                    : null;
             ClientModels.Configured client = ClientModels.create(scenario, baseUrl, tap);
-            RecordingChatModel model = new RecordingChatModel(UsageChatModel.of(client.model(), recorder));
+            ChatModel measured = client.model();
+            if (seams.contains(Seam.OPERATOR)) {
+                measured = new CapturedChatModel(measured, recorder);
+            }
+            if (seams.contains(Seam.DECORATOR)) {
+                measured = UsageChatModel.of(measured, recorder);
+            }
+            RecordingChatModel model = new RecordingChatModel(measured);
             RunScope run = RunScope.start();
             Flux<?> app = Flux.defer(() -> {
                 UsageScope.Binding binding = run.bind();
@@ -97,8 +116,18 @@ public enum Engine {
                     return ask(scenario.mode(), model, client.options(), recorder);
                 }
             });
-            return toEnd(scenario, run.wrap(app), model, run::usage);
+            boolean bookedAtTheEnd = !seams.equals(EnumSet.of(Seam.WIRE_TAP));
+            return toEnd(scenario, run.wrap(app), model, bookedAtTheEnd ? Mono.fromSupplier(run::usage) : settled(run));
         });
+    }
+
+    /** A run's usage once nothing is in flight: without a call around it, a cancel may reach the wire after the app's end. */
+    private static Mono<RunUsage> settled(RunScope run) {
+        return Flux.interval(Duration.ZERO, Duration.ofMillis(1))
+                .map(tick -> run.usage())
+                .filter(usage -> usage.inFlight() == 0)
+                .next()
+                .timeout(PATIENCE, Mono.fromSupplier(run::usage));
     }
 
     /**
@@ -111,16 +140,15 @@ public enum Engine {
             ClientModels.Configured client = ClientModels.create(scenario, baseUrl, null);
             RecordingChatModel model = new RecordingChatModel(client.model());
             Flux<?> app = Flux.defer(() -> ask(scenario.mode(), model, client.options(), UsageRecorder.withSinks()));
-            return toEnd(scenario, app, model, () -> RunUsage.EMPTY);
+            return toEnd(scenario, app, model, Mono.just(RunUsage.EMPTY));
         });
     }
 
-    private static Mono<AppRun> toEnd(
-            Scenario scenario, Flux<?> app, RecordingChatModel model, Supplier<RunUsage> usage) {
+    private static Mono<AppRun> toEnd(Scenario scenario, Flux<?> app, RecordingChatModel model, Mono<RunUsage> usage) {
         Integer cancelAfter = scenario.cancelAfter();
         return (cancelAfter == null ? app : app.take(cancelAfter))
                 .timeout(PATIENCE)
-                .then(Mono.fromSupplier(() -> new AppRun(model.responses(), null, usage.get())))
-                .onErrorResume(error -> Mono.just(new AppRun(model.responses(), error, usage.get())));
+                .then(usage.map(counted -> new AppRun(model.responses(), null, counted)))
+                .onErrorResume(error -> usage.map(counted -> new AppRun(model.responses(), error, counted)));
     }
 }

@@ -10,50 +10,39 @@ import io.fluxtally.usage.scope.UsageRecorder;
 import io.fluxtally.usage.scope.UsageScope;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.springframework.ai.chat.model.ChatResponse;
-import org.springframework.ai.chat.model.Generation;
 import reactor.util.context.Context;
 
 /**
  * Captures one model call: opens its slot, hears its responses, and at its end books what they said, unless the wire tap
  * did better.
  *
- * <p>Of a stream the last figure counts, never a sum: chunks repeat the figure or carry it on. What a chat stream tells
- * of the requests behind it is limited: rounds of a tool loop inside the model may be hidden, or their figures merged. So
- * where such rounds are possible, or more than one response was seen, or the client is known to leave tokens out, the
- * figure is graded {@code PARTIAL}.
+ * <p>What the responses said is {@linkplain ChunkFold folded} into the requests behind the call. Where the wire tap saw some
+ * of them, and none that is the call's answer, the figures are graded {@code PARTIAL}.
  */
 final class ChatCapture implements StreamListener<Object> {
 
     private final UsageRecorder recorder;
     private final ModelCall call;
-    private final @Nullable Boolean runsTools;
+    private final ChunkFold fold;
     private final boolean isModelCall;
     private final Instant start = Instant.now();
     private final long startNanos = System.nanoTime();
 
     private @Nullable Duration timeToFirstChunk;
-    private @Nullable TokenUsage usage;
 
-    /** Whether the usage came with the model's reason for its end, or after it. */
-    private boolean usageIsFinal;
-
-    private @Nullable String responseId;
-    private @Nullable String responseModel;
-    private boolean severalResponses;
-
-    /** Whether there may be more tokens behind the figure than it says. */
-    private boolean figureMayLack;
-
-    private @Nullable String finishReason;
+    /** Whether the answer came to an end, and not only to a reason for one. */
+    private boolean isWhole;
 
     /**
      * A call that starts now.
      *
      * @param outer the scope it is made in, or null
      * @param requestModel the model asked for, or null
-     * @param runsTools whether the model may run tools by itself, or null if that is not known
+     * @param fold for what the model will answer
      * @param isModelCall whether there is a model for certain; if not, a stream without any {@code ChatResponse} books
      *     nothing
      */
@@ -61,12 +50,11 @@ final class ChatCapture implements StreamListener<Object> {
             UsageRecorder recorder,
             @Nullable UsageScope outer,
             @Nullable String requestModel,
-            @Nullable Boolean runsTools,
+            ChunkFold fold,
             boolean isModelCall) {
         this.recorder = recorder;
         this.call = ModelCall.open(outer, requestModel);
-        this.runsTools = runsTools;
-        this.figureMayLack = Boolean.TRUE.equals(runsTools);
+        this.fold = fold;
         this.isModelCall = isModelCall;
     }
 
@@ -92,47 +80,14 @@ final class ChatCapture implements StreamListener<Object> {
             timeToFirstChunk = elapsed();
             call.firstResponse(response);
         }
-        readIdentity(response);
-        readFinishReason(response);
-        readUsage(response);
-    }
-
-    private void readIdentity(ChatResponse response) {
-        if (response.getMetadata() == null) {
-            return;
-        }
-        String id = response.getMetadata().getId();
-        if (id != null && !id.isEmpty() && !id.equals(responseId)) {
-            severalResponses |= responseId != null;
-            responseId = id;
+        TokenUsage tokens = fold.add(response);
+        String id = fold.responseId();
+        if (id != null) {
             call.responseId(id);
         }
-        String model = response.getMetadata().getModel();
-        if (model != null && !model.isEmpty()) {
-            responseModel = model;
+        if (tokens != null) {
+            call.lastUsage(response.getMetadata().getUsage(), tokens);
         }
-    }
-
-    private void readFinishReason(ChatResponse response) {
-        Generation generation = response.getResult();
-        if (generation != null && generation.getMetadata() != null) {
-            finishReason = generation.getMetadata().getFinishReason();
-        }
-    }
-
-    private void readUsage(ChatResponse response) {
-        TokenUsage reported = UsageReading.of(response);
-        if (reported != null) {
-            usage = reported;
-            usageIsFinal = isFinished();
-            call.lastUsage(response.getMetadata().getUsage(), reported);
-            figureMayLack |= UsageReading.mayLackTokens(response.getMetadata().getUsage(), runsTools);
-        }
-    }
-
-    /** Whether the model has given a reason for its end; it is empty before, and null with models that give none. */
-    private synchronized boolean isFinished() {
-        return finishReason != null && !finishReason.isEmpty();
     }
 
     @Override
@@ -140,10 +95,9 @@ final class ChatCapture implements StreamListener<Object> {
         end(completes() ? RequestOutcome.COMPLETED : RequestOutcome.TRUNCATED);
     }
 
-    /** A stream that completes without the reason that its model gives at the end was cut. */
     private synchronized boolean completes() {
-        usageIsFinal = isFinished() || finishReason == null;
-        return usageIsFinal;
+        isWhole = fold.isWholeIfItEnds();
+        return isWhole;
     }
 
     @Override
@@ -156,37 +110,41 @@ final class ChatCapture implements StreamListener<Object> {
         end(isFinished() ? RequestOutcome.COMPLETED : RequestOutcome.CANCELLED);
     }
 
+    private synchronized boolean isFinished() {
+        return fold.isFinished();
+    }
+
     private void end(RequestOutcome outcome) {
         if (call.end()) {
-            RequestUsage request = conclude(outcome);
-            if (request != null) {
+            for (RequestUsage request : conclude(outcome)) {
                 recorder.book(call.runScope(), request);
             }
         }
         call.close();
     }
 
-    /** The request as it was heard, or null if there was no model. */
-    private synchronized @Nullable RequestUsage conclude(RequestOutcome outcome) {
+    /** The requests as they were heard; none if there was no model. */
+    private synchronized List<RequestUsage> conclude(RequestOutcome outcome) {
         if (timeToFirstChunk == null && !isModelCall) {
-            return null;
+            return List.of();
         }
-        return ModelCall.newRequest(call, start)
-                .responseId(responseId)
-                .responseModel(responseModel)
-                .usage(usage, source())
-                .outcome(outcome)
-                .timeToFirstChunk(timeToFirstChunk)
-                .duration(elapsed())
-                .build();
+        List<RequestUsage> requests = new ArrayList<>();
+        for (ChunkFold.Folded response : fold.fold(isWhole)) {
+            requests.add(request(response, outcome, requests.size()));
+        }
+        return requests;
     }
 
-    private UsageSource source() {
-        if (usage == null) {
-            return UsageSource.MISSING;
+    private RequestUsage request(ChunkFold.Folded response, RequestOutcome outcome, int before) {
+        boolean sure = response.source() != UsageSource.REPORTED || !call.isDoubtful();
+        RequestUsage.Builder request = ModelCall.newRequest(call, start, before)
+                .responseId(response.responseId())
+                .responseModel(response.model())
+                .usage(response.usage(), sure ? response.source() : UsageSource.PARTIAL);
+        if (response.isAnswer()) {
+            request.outcome(outcome).timeToFirstChunk(timeToFirstChunk).duration(elapsed());
         }
-        boolean sure = usageIsFinal && !figureMayLack && !severalResponses && !call.isDoubtful();
-        return sure ? UsageSource.REPORTED : UsageSource.PARTIAL;
+        return request.build();
     }
 
     private Duration elapsed() {

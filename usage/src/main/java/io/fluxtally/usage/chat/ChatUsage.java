@@ -6,6 +6,7 @@ import io.fluxtally.usage.scope.UsageRecorder;
 import io.fluxtally.usage.scope.UsageScope;
 import org.jspecify.annotations.Nullable;
 import org.springframework.ai.chat.metadata.Usage;
+import org.springframework.ai.chat.model.ChatResponse;
 import reactor.core.publisher.Flux;
 
 /**
@@ -20,20 +21,36 @@ public final class ChatUsage {
     private ChatUsage() {}
 
     /**
-     * Captures the usage of a stream: each subscription is one model call, booked before its end is passed on. It finds
-     * the run in the subscriber's {@code Context}, else on the subscribing thread.
+     * Captures the usage of what a model streams: each subscription is one model call, booked before its end is passed on.
+     * It finds the run in the subscriber's {@code Context}, else on the subscribing thread.
      *
      * <p>To be put right behind the model, before anything that filters. If the wire tap sees the requests behind the
-     * stream, its figures count and this books nothing. Elements that are no {@code ChatResponse} pass unheard, and a
-     * stream without any books nothing. Where the usage is that of a client which hides the rounds of its own tool loop, the
-     * figure is graded {@code PARTIAL}, since a bare stream does not tell whether there were some.
+     * stream, its figures count and this books nothing. Where the usage is that of a client which hides the rounds of its
+     * own tool loop, the figure is graded {@code PARTIAL}, since a bare stream does not tell whether there were some.
      *
-     * @param stream what a model streams
+     * @param stream what a model streams; one that ends without any chunk was a request all the same
      * @param recorder where to book
      */
-    public static <T> Flux<T> capture(Flux<T> stream, UsageRecorder recorder) {
+    public static Flux<ChatResponse> capture(Flux<ChatResponse> stream, UsageRecorder recorder) {
+        return capture(stream, recorder, true);
+    }
+
+    /**
+     * Captures the usage of a stream that may be a model's, like {@link #capture}. Elements that are no
+     * {@code ChatResponse} pass unheard, and a stream without any books nothing.
+     *
+     * @param stream what may be a model's stream
+     * @param recorder where to book
+     */
+    public static <T> Flux<T> captureAny(Flux<T> stream, UsageRecorder recorder) {
+        return capture(stream, recorder, false);
+    }
+
+    private static <T> Flux<T> capture(Flux<T> stream, UsageRecorder recorder, boolean isModelCall) {
         return FluxTap.listen(
-                stream, context -> new ChatCapture(recorder, UsageScope.current(context), null, null, false));
+                stream,
+                context -> new ChatCapture(
+                        recorder, UsageScope.current(context), null, new ChunkFold(null, null), isModelCall));
     }
 
     /**
@@ -41,6 +58,6 @@ public final class ChatUsage {
      * it is there; null if it holds none.
      */
     public static @Nullable TokenUsage tokensOf(@Nullable Usage usage) {
-        return usage == null ? null : UsageReading.of(usage);
+        return UsageReading.inFull(usage);
     }
 }

@@ -94,7 +94,8 @@ public final class UsageChatModel implements ChatModel {
     private ChatCapture newCapture(@Nullable UsageScope outer, Prompt prompt) {
         ChatOptions options = prompt.getOptions();
         ChatOptions defaults = model.getDefaultOptions();
-        return new ChatCapture(recorder, outer, modelOf(options, defaults), runsTools(options, defaults), true);
+        ChunkFold fold = new ChunkFold(runsTools(options, defaults), model.getClass());
+        return new ChatCapture(recorder, outer, modelOf(options, defaults), fold, true);
     }
 
     private static @Nullable String modelOf(@Nullable ChatOptions options, @Nullable ChatOptions defaults) {

@@ -22,14 +22,6 @@ final class UsageReading {
 
     private static final List<NativeUsageReader> READERS = loadReaders();
 
-    /** Clients that report the last round of their own tool loop only, by where their native usage comes from. */
-    private static final List<String> HIDES_ROUNDS = List.of(
-            "com.alibaba.cloud.ai.dashscope.", "org.springframework.ai.zhipuai.", "org.springframework.ai.minimax.");
-
-    /** Clients whose input leaves out what was read from a cache or written to it. */
-    private static final List<String> LEAVES_TOKENS_OUT =
-            List.of("org.springframework.ai.anthropic.", "software.amazon.awssdk.services.bedrockruntime.");
-
     private UsageReading() {}
 
     /** The readers on the class path; one that cannot be loaded is left out. */
@@ -63,16 +55,13 @@ final class UsageReading {
         return usage == null || usage instanceof EmptyUsage ? null : of(usage);
     }
 
-    /**
-     * Whether there may be more tokens behind a usage than it says.
-     *
-     * @param runsTools whether the model may have run tools by itself, or null if that is not known
-     */
-    static boolean mayLackTokens(Usage usage, @Nullable Boolean runsTools) {
-        Object origin = usage.getNativeUsage();
-        String type = origin == null ? "" : origin.getClass().getName();
-        return LEAVES_TOKENS_OUT.stream().anyMatch(type::startsWith)
-                || (runsTools == null && HIDES_ROUNDS.stream().anyMatch(type::startsWith));
+    /** A usage with all that its native form says, or null if it holds none. */
+    static @Nullable TokenUsage inFull(@Nullable Usage usage) {
+        if (usage == null) {
+            return null;
+        }
+        TokenUsage recorded = usage instanceof TokenUsage ? null : NativeRecords.read(usage);
+        return recorded == null ? of(usage) : recorded;
     }
 
     static @Nullable TokenUsage of(Usage usage) {

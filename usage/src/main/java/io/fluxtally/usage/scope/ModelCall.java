@@ -103,6 +103,17 @@ public final class ModelCall implements UsageScope {
      * @param start when it was sent
      */
     public static RequestUsage.Builder newRequest(@Nullable UsageScope scope, Instant start) {
+        return newRequest(scope, start, 0);
+    }
+
+    /**
+     * A request of the given scope, with all labels that the scope knows.
+     *
+     * @param scope the scope the request is made in, or null if there is none
+     * @param start when it was sent
+     * @param before how many requests of the scope come before it that are not booked yet
+     */
+    public static RequestUsage.Builder newRequest(@Nullable UsageScope scope, Instant start, int before) {
         RequestUsage.Builder request = RequestUsage.builder(UUID.randomUUID().toString(), start);
         if (scope == null) {
             return request;
@@ -112,7 +123,7 @@ public final class ModelCall implements UsageScope {
             request.runId(run.runId()).agent(run.agent()).node(run.node()).round(run.round());
         }
         if (scope instanceof ModelCall call) {
-            call.label(request);
+            call.label(request, before);
         }
         return request;
     }
@@ -122,10 +133,10 @@ public final class ModelCall implements UsageScope {
      * the next round of a tool loop inside the model, unless the scope names the round; so is one while the last is still
      * open, since the loop may go on before the response has quite ended.
      */
-    private synchronized void label(RequestUsage.Builder request) {
+    private synchronized void label(RequestUsage.Builder request, int before) {
         request.callId(id).requestModel(requestModel).attempt(failedTries + 1);
         if (run == null || run.round() == null) {
-            request.round(completed + ownOpen() + 1);
+            request.round(completed + ownOpen() + before + 1);
         }
     }
 

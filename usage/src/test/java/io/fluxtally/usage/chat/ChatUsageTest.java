@@ -287,18 +287,31 @@ class ChatUsageTest {
     @Test
     @DisplayName("elements that are no chat response pass unheard, and a stream without any books nothing")
     void otherElements() {
-        StepVerifier.create(run.wrap(ChatUsage.capture(Flux.just("a", "b"), recorder)))
+        StepVerifier.create(run.wrap(ChatUsage.captureAny(Flux.just("a", "b"), recorder)))
                 .expectNext("a", "b")
                 .verifyComplete();
-        StepVerifier.create(run.wrap(ChatUsage.capture(Flux.<Object>error(broken), recorder)))
+        StepVerifier.create(run.wrap(ChatUsage.captureAny(Flux.<Object>error(broken), recorder)))
                 .verifyErrorMessage("broken");
         assertThat(run.usage().requests()).isEmpty();
 
         ChatResponse answer = stop(tokens(5000, 2000));
-        StepVerifier.create(run.wrap(ChatUsage.capture(Flux.<Object>just("a", answer, "b"), recorder)))
+        StepVerifier.create(run.wrap(ChatUsage.captureAny(Flux.<Object>just("a", answer, "b"), recorder)))
                 .expectNext("a", answer, "b")
                 .verifyComplete();
         assertThat(only().usage()).isEqualTo(BILL);
+    }
+
+    @Test
+    @DisplayName("T7: a model's stream that fails or is left before its first chunk is MISSING")
+    void noChunk() {
+        StepVerifier.create(captured(Flux.error(broken))).verifyErrorMessage("broken");
+        StepVerifier.create(captured(Flux.never())).thenCancel().verify();
+
+        assertThat(run.usage().requests())
+                .extracting(RequestUsage::source, RequestUsage::outcome)
+                .containsExactly(
+                        tuple(UsageSource.MISSING, RequestOutcome.FAILED),
+                        tuple(UsageSource.MISSING, RequestOutcome.CANCELLED));
     }
 
     @Test

@@ -1,0 +1,316 @@
+package io.fluxtally.usage.chat;
+
+import io.fluxtally.usage.TokenUsage;
+import io.fluxtally.usage.UsageSource;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Comparator;
+import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+import org.springframework.ai.chat.metadata.Usage;
+import org.springframework.ai.chat.model.ChatResponse;
+import org.springframework.ai.chat.model.Generation;
+
+/**
+ * Folds what a model answers, in one piece or in chunks, into the responses behind it and what each of them used.
+ *
+ * <p>Inside a response the last figure counts, never a sum. Across the responses of one answer, the rounds of a tool loop
+ * inside the model, it depends on the {@linkplain ClientHabit client}. One that reports its own record of the provider's
+ * usage means this response's; without that record, the figure is a sum over all rounds up to here. A client that has no
+ * figure for a chunk repeats the last round's, and that is the very same object. So the order of the chunks does not
+ * matter: Spring AI 1.1.8 emits the first round's figure last.
+ *
+ * <p>Where this leaves it open whose a figure is, or what it lacks, the figure is graded {@code PARTIAL}.
+ *
+ * <p>Not safe for use by several threads.
+ */
+final class ChunkFold {
+
+    /**
+     * One response of a provider, as far as it can be told from the answer.
+     *
+     * @param isAnswer whether it is the one that speaks to the app
+     */
+    record Folded(
+            @Nullable String responseId,
+            @Nullable String model,
+            @Nullable TokenUsage usage,
+            UsageSource source,
+            boolean isAnswer) {}
+
+    private final @Nullable Boolean runsTools;
+    private ClientHabit habit;
+    private boolean clientLeavesTokensOut;
+
+    private final Map<String, Response> responses = new LinkedHashMap<>();
+
+    /** The response that the last chunk belongs to. */
+    private @Nullable Response current;
+
+    /** The response that speaks to the app: that of the last chunk with content. */
+    private @Nullable Response answer;
+
+    /**
+     * A fold over nothing yet.
+     *
+     * @param runsTools whether the model may run tools by itself, or null if that is not known
+     * @param client a class of the client, or null if none is known before it answers
+     */
+    ChunkFold(@Nullable Boolean runsTools, @Nullable Class<?> client) {
+        this.runsTools = runsTools;
+        this.habit = ClientHabit.of(client);
+        this.clientLeavesTokensOut = ClientHabit.leavesTokensOut(client);
+    }
+
+    /** Takes the next chunk, or the answer as a whole. Returns the tokens that it carries, or null. */
+    @Nullable
+    TokenUsage add(ChatResponse chunk) {
+        Response response = responseOf(chunk);
+        Generation generation = chunk.getResult();
+        boolean hasContent = generation != null;
+        response.begin(generation);
+        if (hasContent || answer == null || !answer.hasContent) {
+            answer = response;
+        }
+        TokenUsage figure = UsageReading.of(chunk);
+        if (figure != null) {
+            Usage usage = chunk.getMetadata().getUsage();
+            Class<?> client = ClientHabit.recordType(usage);
+            habit = habit == ClientHabit.UNKNOWN ? ClientHabit.of(client) : habit;
+            clientLeavesTokensOut |= ClientHabit.leavesTokensOut(client);
+            response.usage(usage, figure, hasContent);
+        }
+        return figure;
+    }
+
+    /** The response that a chunk names; one that names none belongs to the response before it. */
+    private Response responseOf(ChatResponse chunk) {
+        String id = "";
+        String model = "";
+        if (chunk.getMetadata() != null) {
+            id = orEmpty(chunk.getMetadata().getId());
+            model = orEmpty(chunk.getMetadata().getModel());
+        }
+        Response response = current;
+        if (response == null || !(id.isEmpty() || response.isNamed(id))) {
+            Response unnamed = responses.size() == 1 ? responses.remove("") : null;
+            response = unnamed != null ? unnamed : responses.getOrDefault(id, new Response());
+            response.id = id;
+            responses.put(id, response);
+        }
+        current = response;
+        response.model = model.isEmpty() ? response.model : model;
+        return response;
+    }
+
+    private static String orEmpty(@Nullable String text) {
+        return text == null ? "" : text;
+    }
+
+    /** The provider's id of the response that the last chunk belongs to, or null. */
+    @Nullable
+    String responseId() {
+        return current == null ? null : current.responseId();
+    }
+
+    /** Whether the model gave a reason for its end. */
+    boolean isFinished() {
+        return answer != null && answer.isFinished();
+    }
+
+    /** Whether an answer that ends here is whole: one without the reason that its model gives at the end was cut. */
+    boolean isWholeIfItEnds() {
+        return answer == null || answer.isFinished() || answer.finishReason == null;
+    }
+
+    /**
+     * The responses behind the answer, in the order of the rounds. There is at least one.
+     *
+     * @param whole whether the answer ended whole
+     */
+    List<Folded> fold(boolean whole) {
+        Response last = answer;
+        if (last == null) {
+            return List.of(new Folded(null, null, null, UsageSource.MISSING, true));
+        }
+        return switch (habit) {
+            case RUNNING_TOTALS -> runningTotals(last, whole);
+            case OWN_FIGURES ->
+                responses.values().stream()
+                        .map(response -> ownFigure(response, whole && response == last))
+                        .toList();
+            case UNKNOWN -> List.of(responses.size() == 1 ? ownFigure(last, whole) : greatest(last));
+        };
+    }
+
+    /** A response whose figure is its own. */
+    private Folded ownFigure(Response response, boolean whole) {
+        boolean roundsMayHide = response == answer && habit.hidesRounds(runsTools);
+        // What the frames of several choices say, each of its own output, cannot be told apart.
+        boolean severalChoices = habit == ClientHabit.OWN_FIGURES && response.finishes > 1;
+        boolean sure = response.isFinal(whole) && !roundsMayHide && !severalChoices;
+        return folded(response, UsageReading.inFull(response.usage), sure);
+    }
+
+    /** Whether a response used more input than its figure may say: all of it is in the record of one in one piece only. */
+    private boolean leavesTokensOut(Response response) {
+        return clientLeavesTokensOut && !(response.chunks == 1 && ClientHabit.isOwnRecord(response.usage));
+    }
+
+    /**
+     * Whether the figure of a response may be one that the client carried over from a round before: it was on the first
+     * chunk already, with content, and never became another.
+     */
+    private boolean mayBeCarried(Response response) {
+        return !Boolean.FALSE.equals(runsTools) && response.isUnchangedSinceFirstChunk();
+    }
+
+    /** Rounds whose figures are sums so far: each used what its figure is more than the one before. */
+    private List<Folded> runningTotals(Response last, boolean whole) {
+        List<Folded> folded = new ArrayList<>();
+        List<Response> rounds = new ArrayList<>(responses.values());
+        rounds.removeIf(response -> response.usage == null);
+        // Of two with one figure, the one that is certain to own it comes first.
+        rounds.sort(Comparator.comparing(Response::total).thenComparing(Response::isUnchangedSinceFirstChunk));
+        Set<Usage> owned = Collections.newSetFromMap(new IdentityHashMap<>());
+        TokenUsage sum = TokenUsage.ZERO;
+        for (Response round : rounds) {
+            Usage before = round.usageBefore();
+            if (before != null && owned.add(before)) {
+                folded.add(new Folded(null, null, UsageReading.inFull(before), UsageSource.REPORTED, false));
+                sum = sum.plus(round.firstFigure);
+            }
+            boolean sure = (round != last || (round.isFinal(whole) && !mayBeCarried(round))) && !leavesTokensOut(round);
+            if (!owned.add(round.usage)) {
+                folded.add(missing(round));
+            } else if (ClientHabit.isOwnRecord(round.usage)) {
+                folded.add(folded(round, UsageReading.inFull(round.usage), sure));
+                sum = sum.plus(round.figure);
+            } else if (round.total() > sum.totalTokens()) {
+                folded.add(folded(round, difference(round.figure, sum), sure));
+                sum = round.figure;
+            } else {
+                folded.add(missing(round));
+            }
+        }
+        if (last.usage == null) {
+            folded.add(missing(last));
+        }
+        return folded;
+    }
+
+    /** What a sum is more than the one before it. */
+    private static TokenUsage difference(TokenUsage figure, TokenUsage sum) {
+        return TokenUsage.builder()
+                .inputTokens(Math.max(0, figure.inputTokens() - sum.inputTokens()))
+                .outputTokens(Math.max(0, figure.outputTokens() - sum.outputTokens()))
+                .totalTokens(figure.totalTokens() - sum.totalTokens())
+                .build();
+    }
+
+    /** Several responses of a client that is not known: at least the greatest of their figures was used. */
+    private Folded greatest(Response last) {
+        return responses.values().stream()
+                .filter(response -> response.usage != null)
+                .max(Comparator.comparing(Response::total))
+                .map(response -> folded(response, UsageReading.inFull(response.usage), false))
+                .orElseGet(() -> missing(last));
+    }
+
+    private Folded folded(Response response, @Nullable TokenUsage tokens, boolean sure) {
+        UsageSource source = tokens == null ? UsageSource.MISSING : sure ? UsageSource.REPORTED : UsageSource.PARTIAL;
+        String model = response.model.isEmpty() ? null : response.model;
+        return new Folded(response.responseId(), model, tokens, source, response == answer);
+    }
+
+    private Folded missing(Response response) {
+        return folded(response, null, false);
+    }
+
+    /** What was heard of one response. */
+    private static final class Response {
+
+        private String id = "";
+        private String model = "";
+        private int chunks;
+        private int finishes;
+        private boolean hasContent;
+        private @Nullable String finishReason;
+
+        private @Nullable Usage usage;
+        private TokenUsage figure = TokenUsage.ZERO;
+
+        /** Whether the figure came with the reason for the end, or after it, or alone after the content. */
+        private boolean isFigureFinal;
+
+        private @Nullable Usage firstUsage;
+        private TokenUsage firstFigure = TokenUsage.ZERO;
+        private boolean isFirstUsageOnFirstChunk;
+        private boolean isFigureOnContent;
+
+        private boolean isNamed(String name) {
+            return id.equals(name);
+        }
+
+        private @Nullable String responseId() {
+            return id.isEmpty() ? null : id;
+        }
+
+        private void begin(@Nullable Generation generation) {
+            chunks++;
+            if (generation == null) {
+                return;
+            }
+            hasContent = true;
+            isFigureFinal &= isFinished();
+            String reason = generation.getMetadata() == null
+                    ? null
+                    : generation.getMetadata().getFinishReason();
+            if (reason != null && !reason.isEmpty()) {
+                finishes++;
+                finishReason = reason;
+            } else if (finishes == 0) {
+                finishReason = reason;
+            }
+        }
+
+        private void usage(Usage reported, TokenUsage tokens, boolean onContent) {
+            if (firstUsage == null) {
+                firstUsage = reported;
+                firstFigure = tokens;
+                isFirstUsageOnFirstChunk = chunks == 1;
+            }
+            isFigureOnContent = onContent || (isFigureOnContent && reported == usage);
+            isFigureFinal = isFinished() || (!onContent && hasContent);
+            usage = reported;
+            figure = tokens;
+        }
+
+        private boolean isFinished() {
+            return finishes > 0;
+        }
+
+        private long total() {
+            return figure.totalTokens();
+        }
+
+        private boolean isFinal(boolean whole) {
+            return whole || isFigureFinal;
+        }
+
+        private boolean isUnchangedSinceFirstChunk() {
+            return isFirstUsageOnFirstChunk && firstUsage == usage && isFigureOnContent;
+        }
+
+        /** The figure of the round before, if the first chunks carried it: one with a record, and later one without. */
+        private @Nullable Usage usageBefore() {
+            return firstUsage != usage && ClientHabit.isOwnRecord(firstUsage) && !ClientHabit.isOwnRecord(usage)
+                    ? firstUsage
+                    : null;
+        }
+    }
+}
