@@ -4,12 +4,21 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.fluxtally.conformance.Scenarios;
 import io.fluxtally.conformance.loopback.LoopbackProvider;
+import io.fluxtally.usage.RequestUsage;
 import io.fluxtally.usage.RunUsage;
 import io.fluxtally.usage.TokenUsage;
+import io.fluxtally.usage.UsageSource;
+import io.fluxtally.usage.scope.RunScope;
+import io.fluxtally.usage.wire.Drain;
 import java.time.Duration;
+import java.util.List;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import org.springframework.ai.chat.messages.AssistantMessage;
 import org.springframework.ai.chat.model.ChatModel;
+import org.springframework.ai.chat.model.ChatResponse;
+import org.springframework.ai.chat.model.Generation;
+import org.springframework.ai.chat.prompt.Prompt;
 
 @DisplayName("The README's examples")
 class ExamplesTest {
@@ -56,5 +65,18 @@ class ExamplesTest {
             assertThat(usage.isComplete()).isTrue();
             assertThat(usage.total().totalTokens()).isPositive();
         }
+    }
+
+    @Test
+    @DisplayName("estimate what a provider does not report, and drain within limits")
+    void leavingEarly() throws Exception {
+        ChatModel silent = prompt -> new ChatResponse(List.of(new Generation(new AssistantMessage("hello"))));
+        RunScope run = RunScope.start();
+
+        run.call(() -> LeavingEarly.estimating(silent).call(new Prompt("Hello")));
+
+        assertThat(run.usage().requests()).extracting(RequestUsage::source).containsExactly(UsageSource.ESTIMATED);
+        assertThat(run.usage().total().outputTokens()).isEqualTo(1);
+        assertThat(LeavingEarly.draining().drain()).isEqualTo(Drain.upTo(Duration.ofSeconds(30), 1_000_000));
     }
 }

@@ -28,6 +28,7 @@ final class ChatCapture implements StreamListener<Object> {
     private final UsageRecorder recorder;
     private final ModelCall call;
     private final ChunkFold fold;
+    private final @Nullable AnswerEstimate estimate;
     private final boolean isModelCall;
     private final Instant start = Instant.now();
     private final long startNanos = System.nanoTime();
@@ -43,6 +44,7 @@ final class ChatCapture implements StreamListener<Object> {
      * @param outer the scope it is made in, or null
      * @param requestModel the model asked for, or null
      * @param fold for what the model will answer
+     * @param estimate for what it will answer, or null if nothing is to be estimated
      * @param isModelCall whether there is a model for certain; if not, a stream without any {@code ChatResponse} books
      *     nothing
      */
@@ -51,10 +53,15 @@ final class ChatCapture implements StreamListener<Object> {
             @Nullable UsageScope outer,
             @Nullable String requestModel,
             ChunkFold fold,
+            @Nullable AnswerEstimate estimate,
             boolean isModelCall) {
         this.recorder = recorder;
         this.call = ModelCall.open(outer, requestModel);
         this.fold = fold;
+        this.estimate = estimate;
+        if (estimate != null) {
+            call.estimates(estimate::of);
+        }
         this.isModelCall = isModelCall;
     }
 
@@ -84,6 +91,9 @@ final class ChatCapture implements StreamListener<Object> {
         String id = fold.responseId();
         if (id != null) {
             call.responseId(id);
+        }
+        if (estimate != null) {
+            estimate.add(response, id);
         }
         if (tokens != null) {
             call.lastUsage(response.getMetadata().getUsage(), tokens);
@@ -136,11 +146,16 @@ final class ChatCapture implements StreamListener<Object> {
     }
 
     private RequestUsage request(ChunkFold.Folded response, RequestOutcome outcome, int before) {
-        boolean sure = response.source() != UsageSource.REPORTED || !call.isDoubtful();
         RequestUsage.Builder request = ModelCall.newRequest(call, start, before)
                 .responseId(response.responseId())
-                .responseModel(response.model())
-                .usage(response.usage(), sure ? response.source() : UsageSource.PARTIAL);
+                .responseModel(response.model());
+        TokenUsage usage = response.usage();
+        if (usage != null) {
+            request.usage(usage, call.isDoubtful() ? UsageSource.PARTIAL : response.source());
+        } else {
+            TokenUsage estimated = call.estimate(response.responseId());
+            request.usage(estimated, estimated == null ? UsageSource.MISSING : UsageSource.ESTIMATED);
+        }
         if (response.isAnswer()) {
             request.outcome(outcome).timeToFirstChunk(timeToFirstChunk).duration(elapsed());
         }

@@ -50,7 +50,7 @@ public final class ChatUsage {
         return FluxTap.listen(
                 stream,
                 context -> new ChatCapture(
-                        recorder, UsageScope.current(context), null, new ChunkFold(null, null), isModelCall));
+                        recorder, UsageScope.current(context), null, new ChunkFold(null, null), null, isModelCall));
     }
 
     /**

@@ -28,10 +28,12 @@ public final class UsageChatModel implements ChatModel {
 
     private final ChatModel model;
     private final UsageRecorder recorder;
+    private final @Nullable UsageEstimator estimator;
 
-    private UsageChatModel(ChatModel model, UsageRecorder recorder) {
+    private UsageChatModel(ChatModel model, UsageRecorder recorder, @Nullable UsageEstimator estimator) {
         this.model = Objects.requireNonNull(model, "model");
         this.recorder = Objects.requireNonNull(recorder, "recorder");
+        this.estimator = estimator;
     }
 
     /** Decorates a model; books to the recorder of this process. */
@@ -44,7 +46,15 @@ public final class UsageChatModel implements ChatModel {
      * A model that is decorated already is returned as it is.
      */
     public static UsageChatModel of(ChatModel model, UsageRecorder recorder) {
-        return model instanceof UsageChatModel decorated ? decorated : new UsageChatModel(model, recorder);
+        return model instanceof UsageChatModel decorated ? decorated : new UsageChatModel(model, recorder, null);
+    }
+
+    /**
+     * The same model, of whose calls a request that the provider reports nothing about is estimated and graded
+     * {@code ESTIMATED}, as far as its answer was heard. That is so with and without the wire tap.
+     */
+    public UsageChatModel estimating(UsageEstimator with) {
+        return new UsageChatModel(model, recorder, Objects.requireNonNull(with, "estimator"));
     }
 
     @Override
@@ -95,7 +105,8 @@ public final class UsageChatModel implements ChatModel {
         ChatOptions options = prompt.getOptions();
         ChatOptions defaults = model.getDefaultOptions();
         ChunkFold fold = new ChunkFold(runsTools(options, defaults), model.getClass());
-        return new ChatCapture(recorder, outer, modelOf(options, defaults), fold, true);
+        AnswerEstimate estimate = estimator == null ? null : new AnswerEstimate(estimator, prompt);
+        return new ChatCapture(recorder, outer, modelOf(options, defaults), fold, estimate, true);
     }
 
     private static @Nullable String modelOf(@Nullable ChatOptions options, @Nullable ChatOptions defaults) {

@@ -47,6 +47,8 @@ public final class ModelCall implements UsageScope {
     private volatile @Nullable TokenUsage tokens;
     private volatile @Nullable String responseId;
 
+    private volatile @Nullable Estimate estimate;
+
     private record OnTheWire(
             @Nullable String responseId, @Nullable TokenUsage usage, boolean own) {}
 
@@ -84,6 +86,19 @@ public final class ModelCall implements UsageScope {
 
         /** Books the request as it stands, unless it is booked already. */
         void abandon();
+    }
+
+    /** Estimates what a response of a call used. */
+    @FunctionalInterface
+    public interface Estimate {
+
+        /**
+         * What the response is estimated to have used, or null if nothing of it was heard.
+         *
+         * @param responseId the provider's id of it, or null for the one that was heard last
+         */
+        @Nullable
+        TokenUsage of(@Nullable String responseId);
     }
 
     @Override
@@ -186,6 +201,34 @@ public final class ModelCall implements UsageScope {
     /** Takes the provider's id of the last response that the call was answered. */
     public void responseId(String id) {
         responseId = id;
+    }
+
+    /** Sets who estimates what a response of this call used, where its provider does not say. */
+    public void estimates(Estimate value) {
+        estimate = value;
+    }
+
+    /**
+     * What a response of this call is estimated to have used, or null if it is not estimated. A round after another was
+     * asked what that one was, and what it answered, so its input is not less.
+     *
+     * @param response the provider's id of it, or null for the one that was heard last
+     */
+    public @Nullable TokenUsage estimate(@Nullable String response) {
+        Estimate estimates = estimate;
+        TokenUsage estimated = estimates == null ? null : estimates.of(response);
+        if (estimated == null) {
+            return null;
+        }
+        long atLeast = 0;
+        synchronized (this) {
+            for (OnTheWire request : onTheWire) {
+                if (request.own && request.usage != null) {
+                    atLeast = request.usage.inputTokens() + request.usage.outputTokens();
+                }
+            }
+        }
+        return TokenUsage.of(Math.max(atLeast, estimated.inputTokens()), estimated.outputTokens());
     }
 
     /**

@@ -19,8 +19,11 @@ import java.nio.channels.UnresolvedAddressException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import javax.net.ssl.SSLHandshakeException;
 import org.jspecify.annotations.Nullable;
+import reactor.core.Disposable;
+import reactor.core.scheduler.Schedulers;
 
 /**
  * One HTTP request that may be one to a model: told what happens to it, it books it once, at its first end.
@@ -60,6 +63,12 @@ public final class WireRequest implements ModelCall.OpenRequest {
     private int status;
     private long firstByteNanos;
     private boolean ended;
+
+    /** While the response is read on without the app: what stops that, at the latest when its time is up. */
+    private @Nullable Runnable stop;
+
+    private @Nullable Disposable timer;
+    private long drained;
 
     /** The booking as labelled when this turned out to be a request to a model; null until then. */
     private RequestUsage.@Nullable Builder booking;
@@ -120,32 +129,58 @@ public final class WireRequest implements ModelCall.OpenRequest {
     }
 
     /** Bytes of the body pass: those from the buffer's position to its limit. The buffer must be for this call alone. */
-    public synchronized void body(ByteBuffer bytes) {
+    public void body(ByteBuffer bytes) {
+        End end = read(bytes);
+        if (end != null) {
+            end(end);
+        }
+    }
+
+    /** Reads bytes and returns the end of the drain, if they bring it. */
+    private synchronized @Nullable End read(ByteBuffer bytes) {
         if (ended || !bytes.hasRemaining()) {
-            return;
+            return null;
         }
         if (!sawBody) {
             sawBody = true;
             firstByteNanos = System.nanoTime();
         }
+        drained += isLeft() ? bytes.remaining() : 0;
         BodyReader reader = body;
-        if (reader == null) {
-            return;
-        }
-        try {
-            reader.feed(bytes);
-            if (booking == null) {
-                if (search.givesUp(reader.bytesRead())) {
-                    body = null;
-                } else if (search.found() != null) {
-                    adopt();
+        if (reader != null) {
+            try {
+                reader.feed(bytes);
+                if (booking == null) {
+                    if (search.givesUp(reader.bytesRead())) {
+                        body = null;
+                    } else if (search.found() != null) {
+                        adopt();
+                    }
                 }
+            } catch (Throwable failure) {
+                body = null;
+                unreadable = true;
+                MeasuringFailures.report(PART, failure);
             }
-        } catch (Throwable failure) {
-            body = null;
-            unreadable = true;
-            MeasuringFailures.report(PART, failure);
         }
+        Drain drain = tap.drain();
+        if (!isLeft() || drain == null) {
+            return null;
+        }
+        return isSettled() ? End.COMPLETE : drained > drain.bytes() ? End.CANCEL : null;
+    }
+
+    /** Whether all that can be learnt from the response has been. */
+    private boolean isSettled() {
+        ResponseReading reading = search.found();
+        if (reading == null) {
+            return status != 0 && body == null;
+        }
+        return reading.isFailed() || (reading.isFinished() && reading.isUsageFinal());
+    }
+
+    private boolean isLeft() {
+        return stop != null;
     }
 
     /** The body ended. */
@@ -189,14 +224,57 @@ public final class WireRequest implements ModelCall.OpenRequest {
         return false;
     }
 
-    /** The client left. */
+    /** The client left, and the request is cancelled, unless it is being drained. */
     public void cancelled() {
-        end(End.CANCEL);
+        boolean draining;
+        synchronized (this) {
+            draining = isLeft();
+        }
+        if (!draining) {
+            end(End.CANCEL);
+        }
+    }
+
+    /**
+     * The client leaves. Where the tap drains, and there is something to learn, the response is to be read on without it:
+     * told of as ever, until it ends or is stopped.
+     *
+     * @param whatStops cancels the request; called once, when all is learnt or a limit is reached
+     * @return whether the response is to be read on; if not, the request is to be cancelled
+     */
+    public synchronized boolean leave(Runnable whatStops) {
+        if (ended) {
+            return false;
+        }
+        if (!isLeft()) {
+            Drain drain = tap.drain();
+            if (drain == null || booking == null || isSettled() || !tap.beginsDrain()) {
+                return false;
+            }
+            try {
+                timer = Schedulers.boundedElastic()
+                        .schedule(() -> end(End.CANCEL), drain.time().toMillis(), TimeUnit.MILLISECONDS);
+            } catch (RuntimeException failure) {
+                tap.endDrain();
+                MeasuringFailures.report(PART, failure);
+                return false;
+            }
+        }
+        stop = whatStops;
+        return true;
+    }
+
+    /** Whether the client has left and the response is read on without it. */
+    public synchronized boolean isDraining() {
+        return isLeft() && !ended;
     }
 
     @Override
     public void abandon() {
-        end(End.CANCEL);
+        // Where it is drained, the cancel is still on its way here.
+        if (!isDraining() && !leave(() -> {})) {
+            end(End.CANCEL);
+        }
     }
 
     private void end(End end) {
@@ -209,6 +287,24 @@ public final class WireRequest implements ModelCall.OpenRequest {
             over(request);
         } catch (Throwable failure) {
             MeasuringFailures.report(PART, failure);
+        } finally {
+            endDrain();
+        }
+    }
+
+    private void endDrain() {
+        Runnable stops;
+        synchronized (this) {
+            stops = stop;
+            stop = null;
+            if (timer != null) {
+                timer.dispose();
+                timer = null;
+            }
+        }
+        if (stops != null) {
+            tap.endDrain();
+            stops.run();
         }
     }
 
@@ -266,6 +362,8 @@ public final class WireRequest implements ModelCall.OpenRequest {
         RequestOutcome outcome;
         if (reading != null && reading.isFailed()) {
             outcome = RequestOutcome.FAILED;
+        } else if (isLeft()) {
+            outcome = RequestOutcome.CANCELLED;
         } else if (finished) {
             outcome = RequestOutcome.COMPLETED;
         } else {
@@ -275,14 +373,19 @@ public final class WireRequest implements ModelCall.OpenRequest {
                 case CANCEL -> RequestOutcome.CANCELLED;
             };
         }
-        UsageSource source;
+        request.outcome(outcome);
         if (reading == null || usage == null) {
-            source = UsageSource.MISSING;
+            TokenUsage estimated = estimate(reading);
+            request.usage(estimated, estimated == null ? UsageSource.MISSING : UsageSource.ESTIMATED);
         } else {
             boolean reported = (whole || reading.isUsageFinal()) && reading.isUsageWhole();
-            source = reported ? UsageSource.REPORTED : UsageSource.PARTIAL;
+            request.usage(usage, reported ? UsageSource.REPORTED : UsageSource.PARTIAL);
         }
-        request.usage(usage, source).outcome(outcome);
+    }
+
+    /** What the call that this is a request of estimates for its response, or null. */
+    private @Nullable TokenUsage estimate(@Nullable ResponseReading reading) {
+        return scope instanceof ModelCall call ? call.estimate(reading == null ? null : reading.responseId()) : null;
     }
 
     /**

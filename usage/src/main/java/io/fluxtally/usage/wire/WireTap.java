@@ -12,6 +12,7 @@ import io.fluxtally.usage.wire.dialect.OpenAiResponsesDialect;
 import io.fluxtally.usage.wire.dialect.RequestHead;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
@@ -31,12 +32,17 @@ public final class WireTap {
     private final UsageRecorder recorder;
     private final List<Dialect> dialects;
     private final int maxEventBytes;
+    private final @Nullable Drain drain;
+    private final Semaphore drains;
     private final AtomicLong unreadEvents = new AtomicLong();
+    private final AtomicLong refusedDrains = new AtomicLong();
 
     private WireTap(Builder builder) {
         this.recorder = builder.recorder;
         this.dialects = List.copyOf(builder.dialects);
         this.maxEventBytes = builder.maxEventBytes;
+        this.drain = builder.drain;
+        this.drains = new Semaphore(drain == null ? 0 : drain.atOnce());
     }
 
     /** A tap that books to the recorder of this process. */
@@ -68,6 +74,29 @@ public final class WireTap {
         return unreadEvents.get();
     }
 
+    /** How many responses were cancelled when the app left, because as many as may be were being drained already. */
+    public long refusedDrains() {
+        return refusedDrains.get();
+    }
+
+    /** How far a response is read on after the app has left it, or null if it is not. */
+    public @Nullable Drain drain() {
+        return drain;
+    }
+
+    /** Takes one of the places for a response to be drained, if there is one. To be given back. */
+    boolean beginsDrain() {
+        boolean begins = drains.tryAcquire();
+        if (!begins) {
+            refusedDrains.incrementAndGet();
+        }
+        return begins;
+    }
+
+    void endDrain() {
+        drains.release();
+    }
+
     void countUnread() {
         unreadEvents.incrementAndGet();
     }
@@ -96,6 +125,7 @@ public final class WireTap {
                 new GeminiDialect(),
                 new OllamaDialect()));
         private int maxEventBytes = DEFAULT_MAX_EVENT_BYTES;
+        private @Nullable Drain drain;
 
         private Builder() {}
 
@@ -121,6 +151,16 @@ public final class WireTap {
                 throw new IllegalArgumentException("maxEventBytes must be 1024 or more, but is " + value);
             }
             this.maxEventBytes = value;
+            return this;
+        }
+
+        /**
+         * Lets responses that the app leaves be read on, so that their usage still arrives. Unless set, the cancel goes to
+         * the provider at once, and what was reported until then is kept. It holds for streams and documents read by a
+         * {@code WebClient}; a blocking client leaves at once.
+         */
+        public Builder drain(Drain value) {
+            this.drain = value;
             return this;
         }
 

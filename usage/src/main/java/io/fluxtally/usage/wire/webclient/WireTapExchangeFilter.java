@@ -7,7 +7,6 @@ import io.fluxtally.usage.scope.UsageScope;
 import io.fluxtally.usage.wire.WireRequest;
 import io.fluxtally.usage.wire.WireTap;
 import io.fluxtally.usage.wire.dialect.RequestHead;
-import java.nio.ByteBuffer;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.springframework.core.io.buffer.DataBuffer;
@@ -43,10 +42,10 @@ public final class WireTapExchangeFilter implements ExchangeFilterFunction {
             if (wire == null) {
                 return next.exchange(request);
             }
-            return next.exchange(request)
+            Mono<ClientResponse> exchange = next.exchange(request)
                     .map(response -> tapped(response, wire))
-                    .doOnError(wire::failedToSend)
-                    .doOnCancel(wire::cancelled);
+                    .doOnError(wire::failedToSend);
+            return tap.drain() == null ? exchange.doOnCancel(wire::cancelled) : new DrainedExchange(exchange, wire);
         });
     }
 
@@ -63,7 +62,7 @@ public final class WireTapExchangeFilter implements ExchangeFilterFunction {
         }
     }
 
-    private static ClientResponse tapped(ClientResponse response, WireRequest wire) {
+    private ClientResponse tapped(ClientResponse response, WireRequest wire) {
         try {
             HttpHeaders headers = response.headers().asHttpHeaders();
             wire.responded(
@@ -71,7 +70,9 @@ public final class WireTapExchangeFilter implements ExchangeFilterFunction {
                     headers.getFirst(HttpHeaders.CONTENT_TYPE),
                     headers.getFirst(HttpHeaders.CONTENT_ENCODING));
             return response.mutate()
-                    .body(body -> FluxTap.listen(body, context -> new BodyListener(wire)))
+                    .body(body -> tap.drain() == null
+                            ? FluxTap.listen(body, context -> new BodyListener(wire))
+                            : new DrainedBody(body, wire))
                     .build();
         } catch (Throwable failure) {
             MeasuringFailures.report(PART, failure);
@@ -80,17 +81,22 @@ public final class WireTapExchangeFilter implements ExchangeFilterFunction {
         }
     }
 
-    /** Reads the buffers of a body in passing: their positions stay, and they are not released. */
+    /** Reads a buffer in passing: its position stays, and it is not released. */
+    static void hear(DataBuffer buffer, WireRequest wire) {
+        try (DataBuffer.ByteBufferIterator pieces = buffer.readableByteBuffers()) {
+            while (pieces.hasNext()) {
+                wire.body(pieces.next());
+            }
+        } catch (Throwable failure) {
+            MeasuringFailures.report(PART, failure);
+        }
+    }
+
     private record BodyListener(WireRequest wire) implements StreamListener<DataBuffer> {
 
         @Override
         public void onNext(DataBuffer buffer) {
-            try (DataBuffer.ByteBufferIterator pieces = buffer.readableByteBuffers()) {
-                while (pieces.hasNext()) {
-                    ByteBuffer piece = pieces.next();
-                    wire.body(piece);
-                }
-            }
+            hear(buffer, wire);
         }
 
         @Override

@@ -1,0 +1,123 @@
+package io.fluxtally.usage.wire.webclient;
+
+import io.fluxtally.usage.wire.WireRequest;
+import org.jspecify.annotations.Nullable;
+import org.reactivestreams.Subscription;
+import org.springframework.core.io.buffer.DataBufferUtils;
+import org.springframework.web.reactive.function.BodyExtractors;
+import org.springframework.web.reactive.function.client.ClientResponse;
+import reactor.core.CoreSubscriber;
+import reactor.core.publisher.Mono;
+import reactor.core.publisher.MonoOperator;
+import reactor.core.publisher.Operators;
+import reactor.util.context.Context;
+
+/**
+ * An exchange whose response is awaited and read for a {@link WireRequest} alone when the downstream cancels before it is
+ * there, as long as the request says so.
+ */
+final class DrainedExchange extends MonoOperator<ClientResponse, ClientResponse> {
+
+    private final WireRequest wire;
+
+    DrainedExchange(Mono<ClientResponse> exchange, WireRequest wire) {
+        super(exchange);
+        this.wire = wire;
+    }
+
+    @Override
+    public void subscribe(CoreSubscriber<? super ClientResponse> actual) {
+        source.subscribe(new Awaiting(actual, wire));
+    }
+
+    private static final class Awaiting implements CoreSubscriber<ClientResponse>, Subscription {
+
+        private final CoreSubscriber<? super ClientResponse> actual;
+        private final WireRequest wire;
+
+        private boolean left;
+        private boolean answered;
+        private @Nullable Subscription upstream;
+
+        Awaiting(CoreSubscriber<? super ClientResponse> actual, WireRequest wire) {
+            this.actual = actual;
+            this.wire = wire;
+        }
+
+        @Override
+        public Context currentContext() {
+            return actual.currentContext();
+        }
+
+        @Override
+        public void onSubscribe(Subscription subscription) {
+            if (Operators.validate(upstream, subscription)) {
+                upstream = subscription;
+                actual.onSubscribe(this);
+            }
+        }
+
+        @Override
+        public void onNext(ClientResponse response) {
+            boolean unseen;
+            synchronized (this) {
+                answered = true;
+                unseen = left;
+            }
+            if (unseen) {
+                response.body(BodyExtractors.toDataBuffers())
+                        .subscribe(DataBufferUtils::release, error -> {}, () -> {}, currentContext());
+            } else {
+                actual.onNext(response);
+            }
+        }
+
+        @Override
+        public void onError(Throwable error) {
+            if (!hasLeft()) {
+                actual.onError(error);
+            }
+        }
+
+        @Override
+        public void onComplete() {
+            if (!hasLeft()) {
+                actual.onComplete();
+            }
+        }
+
+        private synchronized boolean hasLeft() {
+            return left;
+        }
+
+        @Override
+        public void request(long n) {
+            upstream().request(n);
+        }
+
+        @Override
+        public void cancel() {
+            Subscription exchange = upstream();
+            synchronized (this) {
+                if (left) {
+                    return;
+                }
+                boolean drains = wire.leave(exchange::cancel);
+                left = drains && !answered;
+                if (drains) {
+                    return;
+                }
+            }
+            exchange.cancel();
+            wire.cancelled();
+        }
+
+        private Subscription upstream() {
+            Subscription subscription = upstream;
+            if (subscription == null) {
+                throw new IllegalStateException("a subscription is used before onSubscribe");
+            }
+            return subscription;
+        }
+    }
+}
