@@ -7,8 +7,6 @@ import io.fluxtally.conformance.engine.Engine;
 import io.fluxtally.conformance.engine.Seam;
 import io.fluxtally.conformance.loopback.LoopbackProvider;
 import io.fluxtally.conformance.scenario.Scenario;
-import io.fluxtally.usage.RequestUsage;
-import io.fluxtally.usage.TokenUsage;
 import java.time.Duration;
 import java.util.EnumSet;
 import java.util.stream.Collectors;
@@ -106,20 +104,8 @@ class ChunkFoldTest {
                     .usage()
                     .requests()
                     .stream()
-                    .map(ChunkFoldTest::text)
+                    .map(CountedText::of)
                     .collect(Collectors.joining(", "));
         }
-    }
-
-    private static String text(RequestUsage request) {
-        TokenUsage usage = request.usage();
-        if (usage == null) {
-            return request.source().name();
-        }
-        String cached = usage.cacheReadInputTokens().isPresent()
-                        && usage.cacheReadInputTokens().getAsLong() > 0
-                ? " cached " + usage.cacheReadInputTokens().getAsLong()
-                : "";
-        return "%s %d/%d%s".formatted(request.source(), usage.inputTokens(), usage.outputTokens(), cached);
     }
 }

@@ -45,6 +45,7 @@ final class ChunkFold {
     private final @Nullable Boolean runsTools;
     private ClientHabit habit;
     private boolean clientLeavesTokensOut;
+    private boolean clientAlwaysFinishes;
 
     private final Map<String, Response> responses = new LinkedHashMap<>();
 
@@ -62,8 +63,14 @@ final class ChunkFold {
      */
     ChunkFold(@Nullable Boolean runsTools, @Nullable Class<?> client) {
         this.runsTools = runsTools;
-        this.habit = ClientHabit.of(client);
-        this.clientLeavesTokensOut = ClientHabit.leavesTokensOut(client);
+        this.habit = ClientHabit.UNKNOWN;
+        takeEvidence(client);
+    }
+
+    private void takeEvidence(@Nullable Class<?> client) {
+        habit = habit == ClientHabit.UNKNOWN ? ClientHabit.of(client) : habit;
+        clientLeavesTokensOut |= ClientHabit.leavesTokensOut(client);
+        clientAlwaysFinishes |= ClientHabit.alwaysFinishes(client);
     }
 
     /** Takes the next chunk, or the answer as a whole. Returns the tokens that it carries, or null. */
@@ -79,9 +86,7 @@ final class ChunkFold {
         TokenUsage figure = UsageReading.of(chunk);
         if (figure != null) {
             Usage usage = chunk.getMetadata().getUsage();
-            Class<?> client = ClientHabit.recordType(usage);
-            habit = habit == ClientHabit.UNKNOWN ? ClientHabit.of(client) : habit;
-            clientLeavesTokensOut |= ClientHabit.leavesTokensOut(client);
+            takeEvidence(ClientHabit.recordType(usage));
             response.usage(usage, figure, hasContent);
         }
         return figure;
@@ -119,7 +124,7 @@ final class ChunkFold {
 
     /** Whether the model gave a reason for its end. */
     boolean isFinished() {
-        return answer != null && answer.isFinished();
+        return answer != null && answer.isFinished() && !clientAlwaysFinishes;
     }
 
     /** Whether an answer that ends here is whole: one without the reason that its model gives at the end was cut. */
@@ -152,13 +157,23 @@ final class ChunkFold {
         boolean roundsMayHide = response == answer && habit.hidesRounds(runsTools);
         // What the frames of several choices say, each of its own output, cannot be told apart.
         boolean severalChoices = habit == ClientHabit.OWN_FIGURES && response.finishes > 1;
-        boolean sure = response.isFinal(whole) && !roundsMayHide && !severalChoices;
+        boolean sure = isFinal(response, whole) && !roundsMayHide && !severalChoices;
         return folded(response, UsageReading.inFull(response.usage), sure);
     }
 
-    /** Whether a response used more input than its figure may say: all of it is in the record of one in one piece only. */
+    private boolean isFinal(Response response, boolean whole) {
+        return whole || (response.isFigureFinal && !clientAlwaysFinishes);
+    }
+
+    /**
+     * Whether a response used more than its figure may say. What Anthropic's and Bedrock's inputs lack is in the client's
+     * record, of an answer in one piece only; what a sum lacks of its parts (Gemini's thoughts) still is in its total.
+     */
     private boolean leavesTokensOut(Response response) {
-        return clientLeavesTokensOut && !(response.chunks == 1 && ClientHabit.isOwnRecord(response.usage));
+        boolean isSum = !ClientHabit.isOwnRecord(response.usage);
+        TokenUsage figure = response.figure;
+        return (clientLeavesTokensOut && (isSum || response.chunks > 1))
+                || (isSum && figure.totalTokens() > figure.inputTokens() + figure.outputTokens());
     }
 
     /**
@@ -184,7 +199,8 @@ final class ChunkFold {
                 folded.add(new Folded(null, null, UsageReading.inFull(before), UsageSource.REPORTED, false));
                 sum = sum.plus(round.firstFigure);
             }
-            boolean sure = (round != last || (round.isFinal(whole) && !mayBeCarried(round))) && !leavesTokensOut(round);
+            boolean sure =
+                    (round != last || (isFinal(round, whole) && !mayBeCarried(round))) && !leavesTokensOut(round);
             if (!owned.add(round.usage)) {
                 folded.add(missing(round));
             } else if (ClientHabit.isOwnRecord(round.usage)) {
@@ -296,10 +312,6 @@ final class ChunkFold {
 
         private long total() {
             return figure.totalTokens();
-        }
-
-        private boolean isFinal(boolean whole) {
-            return whole || isFigureFinal;
         }
 
         private boolean isUnchangedSinceFirstChunk() {

@@ -35,6 +35,10 @@ enum ClientHabit {
     private static final List<String> LEAVES_TOKENS_OUT =
             List.of("org.springframework.ai.anthropic.", "software.amazon.awssdk.services.bedrockruntime.");
 
+    /** Clients that name a reason for the end on every chunk, so that it says nothing. */
+    private static final List<String> ALWAYS_FINISHES =
+            List.of("org.springframework.ai.google.genai.", "com.google.genai.");
+
     private final List<String> packages;
 
     ClientHabit(String... packages) {
@@ -65,6 +69,11 @@ enum ClientHabit {
     /** Whether the input that a client reports lacks some. */
     static boolean leavesTokensOut(@Nullable Class<?> type) {
         return isOf(type, LEAVES_TOKENS_OUT);
+    }
+
+    /** Whether a client names a reason for the end though there is none. */
+    static boolean alwaysFinishes(@Nullable Class<?> type) {
+        return isOf(type, ALWAYS_FINISHES);
     }
 
     private static boolean isOf(@Nullable Class<?> type, List<String> packages) {
