@@ -14,7 +14,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>The usage comes on a chunk of its own after the last choice (OpenAI, if the request asks for it), on the chunk with
  * the finish reason (DeepSeek, Zhipu, Mistral), or on every chunk (vLLM); the last counts. Cached tokens are inside the
- * input, reasoning inside the output. A stream ends with {@code [DONE]}; clients cancel there, which is its normal end.
+ * input, reasoning inside the output, unless the total says that it is beside it (xAI). A stream ends with
+ * {@code [DONE]}; clients cancel there, which is its normal end.
  *
  * <p>A body is taken for a response of this family if its {@code object} says so, or if it has {@code choices} and the
  * request went to a chat completions endpoint.
@@ -42,7 +43,8 @@ public final class OpenAiDialect implements Dialect {
     /** Other names of a part, which count where the ones above are not there. */
     private static final Map<String, TokenPart> OTHER_PARTS = Map.of(
             "usage.prompt_tokens_details.cache_write_tokens", TokenPart.CACHE_CREATION_INPUT,
-            "usage.prompt_cache_hit_tokens", TokenPart.CACHE_READ_INPUT);
+            "usage.prompt_cache_hit_tokens", TokenPart.CACHE_READ_INPUT,
+            "usage.num_cached_tokens", TokenPart.CACHE_READ_INPUT);
 
     private static final FieldPaths PATHS = FieldPaths.of(
                     "id",
@@ -169,6 +171,7 @@ public final class OpenAiDialect implements Dialect {
         @Override
         public void endEvent() {
             if (!event.isEmpty()) {
+                event.addReasoningBesideOutput();
                 figures.takeLater(event);
                 // A chunk of usage alone comes after all choices, whether they gave a reason for their end or not.
                 usageFinal = choices.allFinished() || (!choiceInEvent && !choices.isEmpty());

@@ -75,6 +75,17 @@ public final class UsageFigures {
         output(output != ABSENT ? output : sum(TokenPart.TEXT_OUTPUT, TokenPart.VIDEO_OUTPUT));
     }
 
+    /**
+     * Adds reasoning to the output, which is inclusive, where the total says that it is beside it: xAI's is input + output +
+     * reasoning.
+     */
+    void addReasoningBesideOutput() {
+        long reasoning = parts[TokenPart.REASONING_OUTPUT.ordinal()];
+        if (reasoning > 0 && isWhole() && total == plus(plus(input, output), reasoning)) {
+            output = plus(output, reasoning);
+        }
+    }
+
     private long sum(TokenPart first, TokenPart last) {
         long sum = ABSENT;
         for (int i = first.ordinal(); i <= last.ordinal(); i++) {

@@ -278,6 +278,43 @@ class OpenAiDialectTest {
     }
 
     @Test
+    @DisplayName("T13: xAI's reasoning is beside the output, as its total says: 12 + 2 + 340 = 354")
+    void reasoningBesideTheOutput() {
+        RequestUsage request = tap.openAiCall(openAiCall("""
+                        {"prompt_tokens":12,"completion_tokens":2,"total_tokens":354,"prompt_tokens_details":{"cached_tokens":11},"completion_tokens_details":{"reasoning_tokens":340}}"""));
+
+        assertBooked(
+                request,
+                COMPLETED,
+                REPORTED,
+                TokenUsage.builder()
+                        .inputTokens(12)
+                        .outputTokens(342)
+                        .totalTokens(354)
+                        .part(TokenPart.CACHE_READ_INPUT, 11)
+                        .part(TokenPart.REASONING_OUTPUT, 340)
+                        .build());
+    }
+
+    @ParameterizedTest
+    @DisplayName("T14: a total that reasoning does not explain adds nothing to the output")
+    @CsvSource({"352", "355", "14", "9223372036854775807", "null"})
+    void totalThatReasoningDoesNotExplain(String total) {
+        RequestUsage request = tap.openAiCall(openAiCall("""
+                        {"prompt_tokens":12,"completion_tokens":341,"total_tokens":%s,"completion_tokens_details":{"reasoning_tokens":340}}""".formatted(total)));
+
+        assertThat(request.usage().outputTokens()).isEqualTo(341);
+    }
+
+    @Test
+    @DisplayName("T13: Mistral's cached tokens are inside the input, in details or beside them")
+    void mistralCachedTokens() {
+        assertThat(tap.openAiCall(openAiCall("""
+                                {"prompt_tokens":130,"completion_tokens":8,"total_tokens":138,"num_cached_tokens":64}""")).usage().cacheReadInputTokens())
+                .hasValue(64);
+    }
+
+    @Test
     void callWithoutChoicesIsBilledAllTheSame() {
         assertBooked(
                 tap.openAiCall("{\"id\":\"c\",\"object\":\"chat.completion\",\"usage\":" + promptTokens(100, 8) + "}"),
