@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.springframework.ai.chat.messages.AssistantMessage;
 import org.springframework.ai.chat.model.ChatResponse;
 import org.springframework.ai.chat.model.Generation;
@@ -27,13 +28,28 @@ final class AssistantMessageJoiner implements ChunkJoiner<ChatResponse> {
         this.key = key;
     }
 
+    /**
+     * The message of a response that an agent goes on with, or null. It is the one that calls tools, as for Spring AI's own
+     * tool loop, since Anthropic's client hands out text and tool calls of one answer as two generations; else the first.
+     */
+    static @Nullable AssistantMessage answer(ChatResponse response) {
+        AssistantMessage first = null;
+        for (Generation generation : response.getResults()) {
+            AssistantMessage message = generation.getOutput();
+            if (message.hasToolCalls()) {
+                return message;
+            }
+            first = first == null ? message : first;
+        }
+        return first;
+    }
+
     @Override
     public String add(ChatResponse chunk) {
-        Generation generation = chunk.getResult();
-        if (generation == null) {
+        AssistantMessage message = answer(chunk);
+        if (message == null) {
             return "";
         }
-        AssistantMessage message = generation.getOutput();
         toolCalls.addAll(message.getToolCalls());
         media.addAll(message.getMedia());
         properties.putAll(message.getMetadata());

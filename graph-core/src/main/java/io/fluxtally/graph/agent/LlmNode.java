@@ -53,8 +53,7 @@ public final class LlmNode implements NodeAction {
     }
 
     private static AssistantMessage answer(@Nullable ChatResponse response) {
-        return response == null || response.getResult() == null
-                ? new AssistantMessage("")
-                : response.getResult().getOutput();
+        AssistantMessage answer = response == null ? null : AssistantMessageJoiner.answer(response);
+        return answer == null ? new AssistantMessage("") : answer;
     }
 }

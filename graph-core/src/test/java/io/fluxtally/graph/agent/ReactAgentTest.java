@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.DisplayName;
@@ -34,6 +35,7 @@ import org.springframework.ai.chat.messages.ToolResponseMessage;
 import org.springframework.ai.chat.messages.UserMessage;
 import org.springframework.ai.chat.model.ChatModel;
 import org.springframework.ai.chat.model.ChatResponse;
+import org.springframework.ai.chat.model.Generation;
 import org.springframework.ai.chat.model.ToolContext;
 import org.springframework.ai.chat.prompt.ChatOptions;
 import org.springframework.ai.chat.prompt.Prompt;
@@ -87,6 +89,29 @@ class ReactAgentTest {
         }
         turns.add(Turn.says(500, 5, "It ", "will ", "rain."));
         return ScriptedModel.of(turns.toArray(Turn[]::new));
+    }
+
+    /** The model, with the text and the tool calls of a response as two generations. */
+    private static ChatModel withToolCallsApart(ChatModel model) {
+        UnaryOperator<ChatResponse> apart = response -> {
+            AssistantMessage message = response.getResult().getOutput();
+            Generation text = new Generation(new AssistantMessage(message.getText()));
+            Generation toolCalls = new Generation(
+                    AssistantMessage.builder().toolCalls(message.getToolCalls()).build());
+            return new ChatResponse(
+                    message.hasToolCalls() ? List.of(text, toolCalls) : List.of(text), response.getMetadata());
+        };
+        return new ChatModel() {
+            @Override
+            public ChatResponse call(Prompt prompt) {
+                return apart.apply(model.call(prompt));
+            }
+
+            @Override
+            public Flux<ChatResponse> stream(Prompt prompt) {
+                return model.stream(prompt).map(apart);
+            }
+        };
     }
 
     @ParameterizedTest
@@ -162,6 +187,18 @@ class ReactAgentTest {
                 .containsExactly(tuple("get_weather", "rain"), tuple("get_time", "noon"));
         assertThat(weather.calls()).isEqualTo(1);
         assertThat(clock.calls()).isEqualTo(1);
+    }
+
+    @ParameterizedTest
+    @EnumSource(Way.class)
+    @DisplayName("runs a tool that is asked for beside the text, as Anthropic's client hands out text and tool calls")
+    void toolCallInASecondGeneration(Way way) {
+        ChatModel model = withToolCallsApart(toolRounds(1));
+
+        NodeOutput end = way.end(agent(model, weather).build(), "Rain?");
+
+        assertThat(weather.calls()).isEqualTo(1);
+        assertThat(ReactAgent.answer(end)).isEqualTo("It will rain.");
     }
 
     @ParameterizedTest
