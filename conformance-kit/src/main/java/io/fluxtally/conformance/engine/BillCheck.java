@@ -22,7 +22,7 @@ public final class BillCheck {
 
     /**
      * Every field in which a count differs from a bill, such as {@code total.input_tokens: billed 460, counted 260}; none
-     * if they agree. Requests that the provider refused are on no bill and are not compared.
+     * if they agree. A list of requests has those that the provider refused too, with zeros, or leaves all of them out.
      */
     public static List<String> differences(Bill billed, RunUsage counted) {
         List<String> differences = new ArrayList<>();
@@ -37,9 +37,12 @@ public final class BillCheck {
     }
 
     private static void compareRequests(List<String> differences, List<BilledRequest> billed, RunUsage counted) {
-        List<RequestUsage> requests = counted.requests().stream()
-                .filter(request -> request.outcome() != RequestOutcome.REJECTED)
-                .toList();
+        List<RequestUsage> all = counted.requests();
+        List<RequestUsage> requests = billed.size() == all.size()
+                ? all
+                : all.stream()
+                        .filter(request -> request.outcome() != RequestOutcome.REJECTED)
+                        .toList();
         compare(differences, "requests", billed.size(), requests.size());
         for (int i = 0; i < Math.min(billed.size(), requests.size()); i++) {
             String name = "requests[%d]".formatted(i);
