@@ -7,12 +7,16 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import io.fluxtally.conformance.Scenarios;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 @DisplayName("./fluxtally replay")
@@ -139,6 +143,81 @@ class ReplayCommandTest {
                 .singleElement()
                 .asString()
                 .contains("bad.yaml:4: mode must be stream or call, but is \"streaming\"");
+    }
+
+    static Stream<Arguments> badFiles() {
+        String start = "name: bad\nfamily: dashscope\nclient: dashscope\nmode: call\n";
+        String end = "responses:\n  - body: '{}'\nbilled: {complete: true, total: {}}\n";
+        return Stream.of(
+                bad("an empty file", "", "bad.yaml:1: a scenario must be a mapping, but the file is empty"),
+                bad("no YAML", "name: [bad\n", "bad.yaml:2: must be valid YAML, but: "),
+                bad(
+                        "two documents",
+                        start + end + "---\n" + start,
+                        "bad.yaml:8: must be valid YAML, but: expected a single"),
+                bad(
+                        "an unknown key",
+                        start + "model: x\n" + end,
+                        "bad.yaml:5: a key of a scenario must be one of name, "),
+                bad("a missing key", start + "responses: [{}]\n", "bad.yaml:1: billed must be given, but is missing"),
+                bad(
+                        "an unknown client",
+                        start.replace("client: dashscope", "client: gpt") + end,
+                        "bad.yaml:3: client must be dashscope, openai, "),
+                bad(
+                        "no responses",
+                        start + "responses: []\nbilled: {complete: true, total: {}}\n",
+                        "bad.yaml:5: responses must have at least one response, but is empty"),
+                bad(
+                        "a status that is none",
+                        start + end.replace("- body: '{}'", "- status: 99"),
+                        "bad.yaml:6: responses[0].status must be 200 to 599, but is 99"),
+                bad(
+                        "a figure that is none",
+                        start + end.replace("total: {}", "total: {input_tokens: many}"),
+                        "bad.yaml:7: billed.total.input_tokens must be a whole number, but is \"many\""),
+                bad(
+                        "an alias bomb",
+                        start + "options: {a: &a [1], b: [" + "*a, ".repeat(40) + "*a]}\n" + end,
+                        "bad.yaml:5: a scenario must have at most 32 aliases, but has more"),
+                bad("a tag", start.replace("name: bad", "name: !!java.io.File bad") + end, "bad.yaml:1: "));
+    }
+
+    private static Arguments bad(String what, String yaml, String complaint) {
+        return Arguments.argumentSet(what, yaml.getBytes(StandardCharsets.UTF_8), complaint);
+    }
+
+    @ParameterizedTest
+    @MethodSource("badFiles")
+    @DisplayName("runs nothing if one file of several is not in the format")
+    void oneBadFileOfSeveral(byte[] bytes, String complaint) throws IOException {
+        Path bad = Files.write(folder.resolve("bad.yaml"), bytes);
+
+        assertRefused(CommandRun.of("replay", "--json", file("openai-call").toString(), bad.toString()), complaint);
+    }
+
+    @Test
+    @DisplayName("ends with 2 for a directory, a file that is not UTF-8 and a link that leads nowhere")
+    void unreadable() throws IOException {
+        assertRefused(
+                CommandRun.of("replay", folder.toString()), folder + ": must be a readable file, but is a directory");
+        Path latin =
+                Files.write(folder.resolve("latin.yaml"), "name: caf\u00e9\n".getBytes(StandardCharsets.ISO_8859_1));
+        assertRefused(
+                CommandRun.of("replay", latin.toString()), latin + ":1: the file must be in UTF-8, but has byte 0xe9");
+        Path link = folder.resolve("link.yaml");
+        Files.createSymbolicLink(link, link);
+        assertRefused(CommandRun.of("replay", link.toString()), link + ": must be a readable file, but failed with: ");
+    }
+
+    private static void assertRefused(CommandRun replay, String complaint) {
+        assertThat(replay.status()).isEqualTo(2);
+        assertThat(replay.out()).isEmpty();
+        assertThat(replay.err().lines())
+                .singleElement()
+                .asString()
+                .startsWith("fluxtally: ")
+                .contains(complaint);
     }
 
     @Test

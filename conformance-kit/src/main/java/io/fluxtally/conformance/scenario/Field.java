@@ -6,6 +6,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -22,6 +23,9 @@ import org.yaml.snakeyaml.nodes.Tag;
 final class Field {
 
     private static final int LONGEST_QUOTE = 60;
+
+    /** Far above what a request has; aliases of aliases could make very many out of few. */
+    static final int MOST_VALUES = 10_000;
 
     private static final Pattern WHOLE_NUMBER = Pattern.compile("[-+]?(0|[1-9][0-9]*)");
 
@@ -162,23 +166,27 @@ final class Field {
     /** Any value as plain Java: null, Boolean, Long, Double, String, List, Map. */
     @Nullable
     Object plain() {
-        return plain(Set.of());
+        return plain(Set.of(), new AtomicInteger(), this);
     }
 
-    private @Nullable Object plain(Set<Node> around) {
+    private @Nullable Object plain(Set<Node> around, AtomicInteger values, Field outermost) {
         if (around.contains(node)) {
             throw complaint("must not contain itself");
+        }
+        if (values.incrementAndGet() > MOST_VALUES) {
+            throw outermost.complaint(
+                    "must be at most " + MOST_VALUES + " values with what its aliases repeat, but is more");
         }
         // Node compares by identity, and the nesting is limited by the parser.
         Set<Node> within = Stream.concat(around.stream(), Stream.of(node)).collect(Collectors.toSet());
         if (node instanceof MappingNode) {
             Map<String, @Nullable Object> map = new LinkedHashMap<>();
-            entries().forEach((key, field) -> map.put(key, field.plain(within)));
+            entries().forEach((key, field) -> map.put(key, field.plain(within, values, outermost)));
             return Collections.unmodifiableMap(map);
         }
         if (node instanceof SequenceNode) {
             List<@Nullable Object> list = new ArrayList<>();
-            items().forEach(item -> list.add(item.plain(within)));
+            items().forEach(item -> list.add(item.plain(within, values, outermost)));
             return Collections.unmodifiableList(list);
         }
         if (isNull()) {

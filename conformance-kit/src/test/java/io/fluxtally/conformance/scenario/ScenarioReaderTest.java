@@ -1,5 +1,6 @@
 package io.fluxtally.conformance.scenario;
 
+import static java.util.Collections.nCopies;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
@@ -17,6 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class ScenarioReaderTest {
 
@@ -151,18 +153,44 @@ class ScenarioReaderTest {
                 // wrong types
                 "name: weather | name: {a: b} | 1 | name must be text, but is a mapping",
                 "name: weather | name: | 1 | name must be text, but is null",
+                "name: weather | name: [weather] | 1 | name must be text, but is a list",
+                "family: dashscope | family: | 2 | family must be dashscope, openai, anthropic, gemini or ollama, but is null",
+                "client: dashscope | client: gpt | 3 | client must be dashscope, openai, anthropic, deepseek, mistral, zhipu or ollama, but is \"gpt\"",
+                "mode: stream | mode: true | 4 | mode must be stream or call, but is true",
+                "tools: [get_weather] | tools: {get_weather: 1} | 5 | tools must be a list, but is a mapping",
+                "tools: [get_weather] | tools: [[get_weather]] | 5 | tools[0] must be text, but is a list",
                 "name: weather | name: \" \" | 1 | name must not be blank, but is \" \"",
                 "tools: [get_weather] | tools: get_weather | 5 | tools must be a list, but is \"get_weather\"",
                 "tools: [get_weather] | tools: [null] | 5 | tools[0] must be text, but is null",
                 "options: {n: 2} | options: 2 | 6 | options must be a mapping, but is 2",
                 "options: {n: 2} | options: {n: .inf} | 6 | options.n must be a decimal number, but is .inf",
                 "cancel_after: 3 | cancel_after: three | 7 | cancel_after must be a whole number, but is \"three\"",
+                "options: {n: 2} | options: [n] | 6 | options must be a mapping, but is a list",
+                "cancel_after: 3 | cancel_after: [3] | 7 | cancel_after must be a whole number, but is a list",
+                "cancel_after: 3 | cancel_after: 1.5 | 7 | cancel_after must be a whole number, but is 1.5",
+                "cancel_after: 3 | cancel_after: 2147483648 | 7 | cancel_after must be 1 to 2147483647, but is 2147483648",
                 "cancel_after: 3 | cancel_after: 0 | 7 | cancel_after must be 1 to 2147483647, but is 0",
                 "status: 200 | status: \"200\" | 9 | responses[0].status must be a whole number, but is \"200\"",
+                "status: 200 | status: | 9 | responses[0].status must be a whole number, but is null",
+                "status: 200 | status: 600 | 9 | responses[0].status must be 200 to 599, but is 600",
+                "- status: 200 | - [200] | 10 | must be valid YAML, but: while parsing a block collection, expected <block end>, but found '<block mapping start>'",
+                "headers: {x-request-id: r-1} | headers: [x-request-id] | 10 | responses[0].headers must be a mapping, but is a list",
+                "headers: {x-request-id: r-1} | headers: {x-request-id: [r-1]} | 10 | responses[0].headers.x-request-id must be text, but is a list",
+                "end: hang | end: | 15 | responses[0].end must be complete, reset or hang, but is null",
                 "status: 200 | status: 99 | 9 | responses[0].status must be 200 to 599, but is 99",
                 "x-request-id: r-1 | x request id: r-1 | 10 | responses[0].headers.x request id must have the name of an HTTP header, but has \"x request id\"",
                 "x-request-id: r-1 | `x-id: \"a\\r\\nb\"` | 10 | responses[0].headers.x-id must be the value of an HTTP header, but is \"a\\r\\nb\"",
                 "complete: true | complete: maybe | 17 | billed.complete must be true or false, but is \"maybe\"",
+                "complete: true | complete: | 17 | billed.complete must be true or false, but is null",
+                "total: {input_tokens: 460, output_tokens: 26} | total: 486 | 18 | billed.total must be a mapping, but is 486",
+                "total: {input_tokens: 460, output_tokens: 26} | total: | 18 | billed.total must be a mapping, but is null",
+                "total: {input_tokens: 460, output_tokens: 26} | '' | 17 | billed.total must be given, but is missing",
+                "- {response_id: R1, source: REPORTED, input_tokens: 460} | - R1 | 20 | billed.requests[0] must be a mapping, but is \"R1\"",
+                "- {response_id: R1, source: REPORTED, input_tokens: 460} | R1: 460 | 20 | billed.requests must be a list, but is a mapping",
+                "response_id: R1 | response_id: {id: R1} | 20 | billed.requests[0].response_id must be text, but is a mapping",
+                "response_id: R1 | request_id: R1 | 20 | a key of billed.requests[0] must be one of response_id, source, input_tokens, output_tokens, total_tokens, cache_read_input_tokens, cache_creation_input_tokens, reasoning_output_tokens, text_input_tokens, image_input_tokens, audio_input_tokens, video_input_tokens, text_output_tokens, image_output_tokens, audio_output_tokens, video_output_tokens, but is \"request_id\"",
+                "source: REPORTED | source: | 20 | billed.requests[0].source must be REPORTED, PARTIAL, ESTIMATED or MISSING, but is null",
+                "input_tokens: 460} | input_tokens: [460]} | 20 | billed.requests[0].input_tokens must be a whole number, but is a list",
                 "complete: true | complete: yes | 17 | billed.complete must be true or false, but is yes",
                 "input_tokens: 460, | input_tokens: 4.6e2, | 18 | billed.total.input_tokens must be a whole number, but is 4.6e2",
                 "input_tokens: 460, | input_tokens: 0460, | 18 | billed.total.input_tokens must be a whole number, but is 0460",
@@ -171,6 +199,8 @@ class ScenarioReaderTest {
                 "input_tokens: 460, | input_tokens: 9223372036854775808, | 18 | billed.total.input_tokens must be at most 9223372036854775807, but is 9223372036854775808",
                 // tags, anchors and plain bad YAML
                 "name: weather | name: !!java.net.URL weather | 1 | must be valid YAML, but: Global tag is not allowed: tag:yaml.org,2002:java.net.URL",
+                "mode: stream | [mode]: stream | 4 | a key must be text, but is a list",
+                "mode: stream | <<: {mode: stream} | 4 | a key of a scenario must be one of name, family, client, mode, tools, options, cancel_after, responses, billed, but is \"<<\"",
                 "name: weather | name: !mine weather | 1 | name must not have a tag, but has !mine",
                 "options: {n: 2} | options: &o {n: *o} | 6 | options.n.n must not contain itself",
                 "mode: stream | mode: [stream | 5 | must be valid YAML, but: while parsing a flow sequence, expected ',' or ']', but got :",
@@ -198,6 +228,34 @@ class ScenarioReaderTest {
                 .hasMessage("weather.yaml:8: responses must have at least one response, but is empty");
     }
 
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "responses: | 8 | responses must be a list, but is null",
+                "responses: {} | 8 | responses must be a list, but is a mapping",
+                "responses: [200] | 8 | responses[0] must be a mapping, but is 200",
+                "responses: [{body: [a]}] | 8 | responses[0].body must be text, but is a list",
+                "responses: [{body: }] | 8 | responses[0].body must be text, but is null",
+                "responses: [{}, {status: 99}] | 8 | responses[1].status must be 200 to 599, but is 99",
+            })
+    void refusesResponsesThatAreNone(String responses, int line, String rule) {
+        String yaml = WEATHER.substring(0, WEATHER.indexOf("responses:"))
+                + responses
+                + "\n"
+                + WEATHER.substring(WEATHER.indexOf("billed:"));
+
+        assertThat(complaint(yaml)).hasMessage("weather.yaml:" + line + ": " + rule);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", "\n\n", "\ufeff", "--- \n", "null\n", "~"})
+    void refusesAFileWithNothingInIt(String yaml) {
+        assertThat(complaint(yaml))
+                .hasMessageMatching(
+                        "weather\\.yaml:[1-3]: a scenario must be a mapping, but (the file is empty|is null)");
+    }
+
     @Test
     void refusesAnEmptyFileAndOneThatIsNoMapping() {
         assertThat(complaint("# nothing\n"))
@@ -219,6 +277,30 @@ class ScenarioReaderTest {
 
         assertThat(complaint(yaml)).hasMessage("weather.yaml:9: a scenario must have at most 32 aliases, but has more");
         assertThat(read(yaml.replace("\n    *a]", "]")).options()).containsKey("b");
+    }
+
+    @Test
+    void refusesABillionLaughs() {
+        StringBuilder options =
+                new StringBuilder("options:\n  a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n");
+        for (int i = 1; i <= 9; i++) {
+            options.append("  a%d: &a%d [%s]\n".formatted(i, i, String.join(", ", nCopies(9, "*a" + (i - 1)))));
+        }
+
+        assertThat(complaint(WEATHER.replace("options: {n: 2}\n", options)))
+                .hasMessage("weather.yaml:11: a scenario must have at most 32 aliases, but has more");
+    }
+
+    @Test
+    void refusesAliasesThatAreFewAndStillMakeVeryMuch() {
+        StringBuilder options = new StringBuilder("options:\n  a0: &a0 [lol, lol, lol]\n");
+        for (int i = 1; i <= 10; i++) {
+            options.append("  a%d: &a%d [%s]\n".formatted(i, i, String.join(", ", nCopies(3, "*a" + (i - 1)))));
+        }
+
+        assertThat(complaint(WEATHER.replace("options: {n: 2}\n", options)))
+                .hasMessage(
+                        "weather.yaml:15: options.a8 must be at most 10000 values with what its aliases repeat, but is more");
     }
 
     @Test
@@ -271,6 +353,27 @@ class ScenarioReaderTest {
 
         e = catchThrowableOfType(ScenarioFormatException.class, () -> ScenarioReader.read(folder));
         assertThat(e).hasMessage(folder + ": must be a readable file, but is a directory");
+    }
+
+    @Test
+    void saysWhyALinkThatLeadsNowhereCannotBeRead(@TempDir Path folder) throws Exception {
+        Path loop = folder.resolve("loop.yaml");
+        Files.createSymbolicLink(loop, loop);
+
+        ScenarioFormatException e =
+                catchThrowableOfType(ScenarioFormatException.class, () -> ScenarioReader.read(loop));
+
+        assertThat(e).hasMessageStartingWith(loop + ": must be a readable file, but failed with: ");
+    }
+
+    @Test
+    void refusesAFileInUtf16() {
+        byte[] bytes = WEATHER.getBytes(StandardCharsets.UTF_16);
+
+        ScenarioFormatException e =
+                catchThrowableOfType(ScenarioFormatException.class, () -> ScenarioReader.read("weather.yaml", bytes));
+
+        assertThat(e).hasMessage("weather.yaml:1: the file must be in UTF-8, but has byte 0xfe");
     }
 
     @Test
