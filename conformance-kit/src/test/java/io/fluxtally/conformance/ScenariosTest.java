@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.fluxtally.conformance.scenario.Bill;
 import io.fluxtally.conformance.scenario.BilledRequest;
 import io.fluxtally.conformance.scenario.Family;
+import io.fluxtally.conformance.scenario.Response;
 import io.fluxtally.conformance.scenario.Scenario;
 import io.fluxtally.conformance.scenario.TokenKey;
 import io.fluxtally.usage.UsageSource;
@@ -13,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -20,6 +22,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 class ScenariosTest {
+
+    /** A timeout, or a gateway without an answer: whether the model had worked is not known. */
+    private static final Set<Integer> OPEN = Set.of(408, 499, 502, 504, 520, 521, 522, 523, 524, 525, 526, 527);
 
     @Test
     void theIndexListsEveryFileOnce() throws Exception {
@@ -55,10 +60,7 @@ class ScenariosTest {
         Bill bill = scenario.billed();
         List<BilledRequest> requests = bill.requests();
 
-        // An error status is no response, and is not billed.
-        assertThat(requests).hasSize((int) scenario.responses().stream()
-                .filter(response -> response.status() < 400)
-                .count());
+        assertThat(requests).hasSameSizeAs(billable(scenario));
         assertThat(bill.complete())
                 .isEqualTo(requests.stream().allMatch(request -> request.source() == UsageSource.REPORTED));
         assertThat(bill.total().states(TokenKey.INPUT_TOKENS)).isTrue();
@@ -76,6 +78,14 @@ class ScenariosTest {
         }
     }
 
+    /** The responses that the bill lists: all of them, or all but those of an error status. */
+    private static List<Response> billable(Scenario scenario) {
+        List<Response> all = scenario.responses();
+        return scenario.billed().requests().size() == all.size()
+                ? all
+                : all.stream().filter(response -> response.status() < 400).toList();
+    }
+
     private static boolean isPart(TokenKey key) {
         return switch (key) {
             case INPUT_TOKENS, OUTPUT_TOKENS, TOTAL_TOKENS -> false;
@@ -85,15 +95,34 @@ class ScenariosTest {
 
     @ParameterizedTest
     @MethodSource("io.fluxtally.conformance.Scenarios#all")
+    void aRefusedRequestIsBilledNothing(Scenario scenario) {
+        List<BilledRequest> requests = scenario.billed().requests();
+        List<Response> responses = billable(scenario);
+        for (int i = 0; i < requests.size(); i++) {
+            int status = responses.get(i).status();
+            if (status >= 400) {
+                BilledRequest request = requests.get(i);
+                boolean unknown = OPEN.contains(status);
+                assertThat(request.source()).isEqualTo(unknown ? UsageSource.MISSING : UsageSource.REPORTED);
+                assertThat(request.figures().get(TokenKey.TOTAL_TOKENS))
+                        .isEqualTo(unknown ? OptionalLong.empty() : OptionalLong.of(0));
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("io.fluxtally.conformance.Scenarios#all")
     void everyBilledResponseIdIsOnTheWire(Scenario scenario) {
         List<BilledRequest> requests = scenario.billed().requests();
         for (int i = 0; i < requests.size(); i++) {
             String id = requests.get(i).responseId();
             if (id == null) {
-                // Ollama's responses have none.
-                assertThat(scenario.family()).isEqualTo(Family.OLLAMA);
+                // Ollama's responses have none, and an error is no response.
+                assertThat(scenario.family() == Family.OLLAMA
+                                || billable(scenario).get(i).status() >= 400)
+                        .isTrue();
             } else {
-                assertThat(scenario.responses().get(i).body()).contains('"' + id + '"');
+                assertThat(billable(scenario).get(i).body()).contains('"' + id + '"');
             }
         }
     }

@@ -21,6 +21,7 @@ import org.springframework.ai.chat.prompt.Prompt;
 import org.springframework.ai.openai.OpenAiChatModel;
 import org.springframework.ai.openai.OpenAiChatOptions;
 import org.springframework.ai.openai.api.OpenAiApi;
+import org.springframework.ai.retry.TransientAiException;
 import org.springframework.ai.tool.ToolCallback;
 import org.springframework.ai.tool.function.FunctionToolCallback;
 import org.springframework.core.ParameterizedTypeReference;
@@ -28,11 +29,15 @@ import org.springframework.retry.support.RetryTemplate;
 import org.springframework.web.reactive.function.client.WebClient;
 import reactor.core.publisher.Flux;
 
-/** An app on the stock clients: it asks once, and reads what is there to be read. */
+/** An app on the stock clients, which ask again where stock clients do: it reads what is there to be read. */
 final class StockApp {
 
-    private static final RetryTemplate ONCE =
-            RetryTemplate.builder().maxAttempts(1).build();
+    /** Stock clients wait for seconds before they ask again; here they do not. */
+    private static final RetryTemplate RETRY = RetryTemplate.builder()
+            .maxAttempts(3)
+            .retryOn(TransientAiException.class)
+            .fixedBackoff(1)
+            .build();
 
     private final Scenario scenario;
 
@@ -137,7 +142,7 @@ final class StockApp {
                         .webClientBuilder(webClient())
                         .build())
                 .defaultOptions(options)
-                .retryTemplate(ONCE)
+                .retryTemplate(RETRY)
                 .build();
     }
 
@@ -154,7 +159,7 @@ final class StockApp {
                         .webClientBuilder(webClient())
                         .build())
                 .defaultOptions(options)
-                .retryTemplate(ONCE)
+                .retryTemplate(RETRY)
                 .build();
     }
 
