@@ -37,6 +37,9 @@ class ChunkFoldTest {
             openai-cancel-stream               | MISSING
             openai-reset-stream                | MISSING
             openai-choice-without-delta-stream | MISSING
+            openai-three-loops-stream          | REPORTED 200/20, REPORTED 300/30, REPORTED 400/40, REPORTED 500/6
+            openai-two-tool-calls-stream       | REPORTED 200/30, REPORTED 290/5
+            openai-tool-loop-first-round-without-usage-stream | MISSING, REPORTED 260/6
             # A blocking answer does not tell whether its last round reported any
             openai-call                        | REPORTED 24/7
             openai-tool-loop-call              | PARTIAL 460/26
@@ -48,6 +51,9 @@ class ChunkFoldTest {
             dashscope-three-rounds-last-content-stream | MISSING, MISSING, PARTIAL 6000/2500 cached 5120
             dashscope-three-rounds-running-stream      | PARTIAL 5000/571, PARTIAL 8000/857 cached 4864, PARTIAL 6000/2500 cached 5120
             dashscope-three-rounds-call        | PARTIAL 6000/2500 cached 5120
+            dashscope-tool-loop-trailing-usage-stream  | PARTIAL 200/20, PARTIAL 260/3
+            dashscope-tool-loop-reset-second-round-stream | PARTIAL 260/4
+            dashscope-two-tool-calls-stream    | MISSING
             dashscope-two-choices-stream       | PARTIAL 100/31
             dashscope-clean-cut-stream         | PARTIAL 30/5
             dashscope-error-frame-stream       | PARTIAL 48/4
@@ -58,11 +64,22 @@ class ChunkFoldTest {
             anthropic-server-tools-stream      | PARTIAL 3059/412
             anthropic-tool-loop-stream         | PARTIAL 200/20, PARTIAL 68/6
             anthropic-call                     | REPORTED 1036/9 cached 1024
-            # The others
+            anthropic-tool-loop-call           | PARTIAL 76/26
+            # DeepSeek: the rounds before are swallowed, and carried on until the last one's figure comes
             deepseek-stream                    | REPORTED 339/83 cached 320
+            deepseek-tool-loop-stream          | REPORTED 200/20 cached 64, REPORTED 260/6
+            deepseek-tool-loop-call            | PARTIAL 460/66
+            deepseek-tool-loop-reset-second-round-stream | PARTIAL 200/20
+            # Mistral, Ollama: a sum over the rounds at the end, and nothing before
             mistral-stream                     | REPORTED 13/8
-            zhipu-stream                       | MISSING
+            mistral-tool-loop-stream           | REPORTED 460/26
             ollama-stream                      | REPORTED 26/17
+            ollama-tool-loop-stream            | REPORTED 460/26
+            ollama-no-prompt-count-stream      | PARTIAL 0/9
+            # Zhipu: nothing in streams, and the last round in calls
+            zhipu-stream                       | MISSING
+            zhipu-tool-loop-stream             | MISSING
+            zhipu-tool-loop-call               | PARTIAL 260/6 cached 128
             """)
     @DisplayName("a client's chunks are folded as that client means them")
     void decorated(String scenario, String expected) {

@@ -12,6 +12,8 @@ import io.fluxtally.conformance.scenario.End;
 import io.fluxtally.conformance.scenario.Mode;
 import io.fluxtally.conformance.scenario.Response;
 import io.fluxtally.conformance.scenario.Scenario;
+import io.fluxtally.usage.RequestOutcome;
+import io.fluxtally.usage.RequestUsage;
 import io.fluxtally.usage.chat.ChatUsage;
 import io.fluxtally.usage.chat.UsageChatModel;
 import io.fluxtally.usage.scope.RunScope;
@@ -106,6 +108,7 @@ class SdkClientsTest {
         }
 
         assertThat(counted()).isEqualTo("PARTIAL 9/186 cached 4");
+        assertThat(run.usage().requests()).extracting(RequestUsage::outcome).containsExactly(RequestOutcome.CANCELLED);
         assertThat(run.usage().isComplete()).isFalse();
     }
 

@@ -29,6 +29,9 @@ class SeamsTest {
 
     private static final Duration PATIENCE = Duration.ofSeconds(60);
 
+    /** A client's own retry after an error that leaves the bill open: only the wire has seen the first attempt. */
+    private static final Set<String> RETRIED_INSIDE = Set.of("openai-gateway-timeout-then-call");
+
     static Stream<Arguments> withTheWireTap() {
         return scenariosBySeams().filter(seams -> seams.contains(Seam.WIRE_TAP)).flatMap(SeamsTest::scenarios);
     }
@@ -82,7 +85,7 @@ class SeamsTest {
             return;
         }
         assertThat(run.usage().requests()).isNotEmpty();
-        if (run.usage().isComplete()) {
+        if (run.usage().isComplete() && !RETRIED_INSIDE.contains(scenario.name())) {
             assertThat(BillCheck.differences(scenario.billed(), run.usage()))
                     .filteredOn(difference -> difference.matches("(complete|total\\.(in|out|to).*):.*"))
                     .isEmpty();

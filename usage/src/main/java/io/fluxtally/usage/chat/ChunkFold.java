@@ -88,6 +88,8 @@ final class ChunkFold {
             Usage usage = chunk.getMetadata().getUsage();
             takeEvidence(ClientHabit.recordType(usage));
             response.usage(usage, figure, hasContent);
+        } else if (chunk.getMetadata() != null) {
+            response.noUsage(chunk.getMetadata().getUsage());
         }
         return figure;
     }
@@ -157,7 +159,11 @@ final class ChunkFold {
         boolean roundsMayHide = response == answer && habit.hidesRounds(runsTools);
         // What the frames of several choices say, each of its own output, cannot be told apart.
         boolean severalChoices = habit == ClientHabit.OWN_FIGURES && response.finishes > 1;
-        boolean sure = isFinal(response, whole) && !roundsMayHide && !severalChoices;
+        boolean sure = isFinal(response, whole)
+                && !roundsMayHide
+                && !severalChoices
+                && !response.lacksInput()
+                && !response.followsUnreported();
         return folded(response, UsageReading.inFull(response.usage), sure);
     }
 
@@ -199,8 +205,12 @@ final class ChunkFold {
                 folded.add(new Folded(null, null, UsageReading.inFull(before), UsageSource.REPORTED, false));
                 sum = sum.plus(round.firstFigure);
             }
-            boolean sure =
-                    (round != last || (isFinal(round, whole) && !mayBeCarried(round))) && !leavesTokensOut(round);
+            if (sum.totalTokens() == 0 && round.followsUnreported()) {
+                folded.add(new Folded(null, null, null, UsageSource.MISSING, false));
+            }
+            boolean sure = (round != last || (isFinal(round, whole) && !mayBeCarried(round)))
+                    && !leavesTokensOut(round)
+                    && !round.lacksInput();
             if (!owned.add(round.usage)) {
                 folded.add(missing(round));
             } else if (ClientHabit.isOwnRecord(round.usage)) {
@@ -268,6 +278,9 @@ final class ChunkFold {
         private boolean isFirstUsageOnFirstChunk;
         private boolean isFigureOnContent;
 
+        private @Nullable Usage noUsage;
+        private boolean repeatsNoUsage;
+
         private boolean isNamed(String name) {
             return id.equals(name);
         }
@@ -304,6 +317,25 @@ final class ChunkFold {
             isFigureFinal = isFinished() || (!onContent && hasContent);
             usage = reported;
             figure = tokens;
+        }
+
+        /** Takes what a chunk has instead of a figure; new ones each time, unless it is carried over. */
+        private void noUsage(@Nullable Usage reported) {
+            repeatsNoUsage |= noUsage != null && noUsage == reported;
+            noUsage = reported;
+        }
+
+        /** Whether there was an answer, it seems, to nothing: what was asked has not been reported. */
+        private boolean lacksInput() {
+            return figure.inputTokens() == 0 && figure.outputTokens() > 0;
+        }
+
+        /**
+         * Whether a round before reported nothing: the figure is a sum, having no record, and on the chunks before it was
+         * nothing, carried over.
+         */
+        private boolean followsUnreported() {
+            return usage != null && !ClientHabit.isOwnRecord(usage) && !isFirstUsageOnFirstChunk && repeatsNoUsage;
         }
 
         private boolean isFinished() {
