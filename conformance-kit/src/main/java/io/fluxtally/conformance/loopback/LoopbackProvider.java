@@ -6,13 +6,7 @@ import io.fluxtally.conformance.scenario.Scenario;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
-import io.netty.channel.ChannelException;
 import io.netty.channel.ChannelFutureListener;
-import io.netty.channel.ChannelOption;
-import io.netty.channel.group.ChannelGroup;
-import io.netty.channel.group.DefaultChannelGroup;
-import io.netty.util.concurrent.GlobalEventExecutor;
-import java.net.BindException;
 import java.time.Duration;
 import java.util.Collections;
 import java.util.List;
@@ -22,9 +16,6 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -34,9 +25,7 @@ import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 import reactor.core.scheduler.Scheduler;
 import reactor.core.scheduler.Schedulers;
-import reactor.netty.DisposableServer;
 import reactor.netty.NettyOutbound;
-import reactor.netty.http.server.HttpServer;
 import reactor.netty.http.server.HttpServerRequest;
 import reactor.netty.http.server.HttpServerResponse;
 import reactor.netty.resources.LoopResources;
@@ -52,13 +41,6 @@ import reactor.netty.resources.LoopResources;
  * that must not block.
  */
 public final class LoopbackProvider implements AutoCloseable {
-
-    private static final String HOST = "127.0.0.1";
-
-    private static final Duration PATIENCE = Duration.ofSeconds(10);
-
-    /** A reset destroys what the receiving kernel still holds, on some systems at least: let the client read it first. */
-    private static final Duration RESET_GRACE = Duration.ofMillis(20);
 
     private static final Pattern CONVERSATION = Pattern.compile("[A-Za-z0-9][A-Za-z0-9_~.-]*");
 
@@ -76,24 +58,19 @@ public final class LoopbackProvider implements AutoCloseable {
 
     private final RequestLog log = new RequestLog();
 
-    private final ChannelGroup connections = new DefaultChannelGroup(GlobalEventExecutor.INSTANCE, true);
-
     private final AtomicBoolean closed = new AtomicBoolean();
-
-    private final LoopResources loops;
 
     private final Scheduler timer;
 
-    private final DisposableServer server;
+    private final LoopbackServer server;
 
     private LoopbackProvider(Builder builder, List<Recording> recordings) {
         this.recordings = recordings;
         this.gzip = builder.gzip;
         this.eventDelay = builder.eventDelay;
-        int workers = Math.max(2, Math.min(4, Runtime.getRuntime().availableProcessors()));
-        this.loops = LoopResources.create("fluxtally-loopback", 1, workers, true);
+        LoopResources loops = LoopbackServer.threads("fluxtally-loopback");
         this.timer = Schedulers.fromExecutorService(loops.onServer(false).next());
-        this.server = bind(builder.port);
+        this.server = LoopbackServer.start(loops, builder.port, this::answer);
     }
 
     /** Starts a provider for this scenario on a free port. */
@@ -122,7 +99,7 @@ public final class LoopbackProvider implements AutoCloseable {
 
     /** The base URL without a trailing slash, to be given to a client. */
     public String baseUrl() {
-        return "http://" + HOST + ":" + port();
+        return server.baseUrl();
     }
 
     /**
@@ -167,60 +144,9 @@ public final class LoopbackProvider implements AutoCloseable {
     /** Resets every open connection, frees the port and ends the threads. A second call does nothing. */
     @Override
     public void close() {
-        if (!closed.compareAndSet(false, true)) {
-            return;
-        }
-        try {
-            server.channel().close().await(PATIENCE.toMillis());
-            // A reset leaves no connection in TIME_WAIT on the port.
-            connections.forEach(LoopbackProvider::resetOnClose);
-            connections.close().await(PATIENCE.toMillis());
-            endThreads(loops);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            loops.disposeLater(Duration.ZERO, PATIENCE).subscribe();
-        }
-    }
-
-    private static void endThreads(LoopResources loops) throws InterruptedException {
-        try {
-            loops.disposeLater(Duration.ZERO, PATIENCE).toFuture().get(PATIENCE.toMillis(), TimeUnit.MILLISECONDS);
-        } catch (ExecutionException | TimeoutException e) {
-            throw new IllegalStateException("the loopback provider's threads did not end within " + PATIENCE, e);
-        }
-    }
-
-    private DisposableServer bind(int port) {
-        try {
-            return HttpServer.create()
-                    .host(HOST)
-                    .port(port)
-                    .runOn(loops, false)
-                    .doOnChannelInit((observer, channel, remote) -> connections.add(channel))
-                    .handle(this::answer)
-                    .bindNow(PATIENCE);
-        } catch (RuntimeException e) {
-            // Nobody waits for these threads: the caller gets the reason, and they end by themselves.
-            loops.disposeLater(Duration.ZERO, PATIENCE).subscribe();
-            throw cannotListen(port, e);
-        }
-    }
-
-    private static LoopbackException cannotListen(int port, RuntimeException e) {
-        for (Throwable cause = e; cause != null; cause = cause.getCause()) {
-            String reason = cause.getMessage();
-            if (cause instanceof BindException && reason != null && reason.contains("in use")) {
-                return new LoopbackException(
-                        port, "port must be free, but port " + port + " of " + HOST + " is in use already", e);
-            }
-            if (cause instanceof BindException) {
-                return new LoopbackException(
-                        port,
-                        "port must be free to listen on, but port " + port + " of " + HOST + " is not: " + reason,
-                        e);
-            }
-        }
-        return new LoopbackException(port, "cannot listen on port " + port + " of " + HOST + ": " + e.getMessage(), e);
+        // Those that are cut off now did not leave by themselves.
+        closed.set(true);
+        server.close();
     }
 
     private Publisher<Void> answer(HttpServerRequest request, HttpServerResponse response) {
@@ -278,25 +204,8 @@ public final class LoopbackProvider implements AutoCloseable {
     }
 
     private static void reset(HttpServerResponse response, ReceivedRequest received) {
-        response.withConnection(connection -> connection
-                .channel()
-                .eventLoop()
-                .schedule(
-                        () -> {
-                            received.end(ExchangeEnd.RESET);
-                            resetOnClose(connection.channel());
-                            connection.channel().close();
-                        },
-                        RESET_GRACE.toMillis(),
-                        TimeUnit.MILLISECONDS));
-    }
-
-    private static void resetOnClose(Channel channel) {
-        try {
-            channel.config().setOption(ChannelOption.SO_LINGER, 0);
-        } catch (ChannelException e) {
-            // The client was quicker: a closed socket has no options, and needs none.
-        }
+        response.withConnection(
+                connection -> LoopbackServer.reset(connection.channel(), () -> received.end(ExchangeEnd.RESET)));
     }
 
     private Conversation conversation(String path) {
