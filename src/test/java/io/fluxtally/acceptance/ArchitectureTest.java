@@ -84,11 +84,11 @@ class ArchitectureTest {
             .resideInAnyPackage("org.springframework.web..", "org.springframework.http..", "com.alibaba..");
 
     @ArchTest
-    static final ArchRule theKitsServerStaysInItsPackage = noClasses()
+    static final ArchRule theKitsServersStayInTheirPackages = noClasses()
             .that()
             .resideInAPackage(CONFORMANCE)
             .and()
-            .resideOutsideOfPackage("io.fluxtally.conformance.loopback")
+            .resideOutsideOfPackages("io.fluxtally.conformance.loopback", "io.fluxtally.conformance.record")
             .should()
             .dependOnClassesThat()
             .resideInAnyPackage("reactor.netty..", "io.netty..");
