@@ -1,5 +1,6 @@
 package io.fluxtally.cli;
 
+import io.fluxtally.conformance.record.RecordedFile;
 import io.fluxtally.conformance.scenario.Figures;
 import io.fluxtally.conformance.scenario.TokenKey;
 import io.fluxtally.usage.RequestUsage;
@@ -7,6 +8,7 @@ import io.fluxtally.usage.RunUsage;
 import io.fluxtally.usage.TokenUsage;
 import io.fluxtally.usage.UsageSum;
 import java.io.PrintWriter;
+import java.util.List;
 import java.util.Locale;
 import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
@@ -68,6 +70,24 @@ final class UsageTable {
     /** A line with input, output and total. */
     void printTotal(String label, long input, long output, long total) {
         out.printf(ROW, label, number(input), number(output), number(total), "", "");
+    }
+
+    /** One line for each file that was recorded, its path at the end, where it may be long. */
+    void printFiles(List<RecordedFile> files) {
+        String row = "  %10s %10s %10s %10s   %s%n";
+        out.printf(row, "requests", "input", "output", "total", "file");
+        for (RecordedFile file : files) {
+            UsageSum sum = file.usage();
+            TokenUsage total = sum.total();
+            boolean known = !sum.isUnknown();
+            out.printf(
+                    row,
+                    number(sum.requests()),
+                    known ? number(total.inputTokens()) : UNKNOWN,
+                    known ? number(total.outputTokens()) : UNKNOWN,
+                    known ? number(total.totalTokens()) : UNKNOWN,
+                    file.path() + (sum.isComplete() ? "" : " (incomplete)"));
+        }
     }
 
     private void printRow(String label, @Nullable TokenUsage usage, String source) {
