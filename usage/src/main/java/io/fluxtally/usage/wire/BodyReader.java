@@ -30,6 +30,9 @@ abstract sealed class BodyReader {
         if (type.startsWith("application/x-ndjson")) {
             return new Events(search, unread, handler -> EventScanner.ofLines(maxEventBytes, handler));
         }
+        if (type.startsWith("application/vnd.amazon.eventstream")) {
+            return new Frames(search, maxEventBytes, unread);
+        }
         if (type.contains("json")) {
             return new Document(search, maxEventBytes, unread);
         }
@@ -124,6 +127,58 @@ abstract sealed class BodyReader {
         @Override
         public void tooLong() {
             sawUnread = true;
+            unread.run();
+        }
+    }
+
+    /** A stream of binary messages, each of whose payloads is a JSON document. */
+    private static final class Frames extends BodyReader implements FrameScanner.Handler {
+
+        private static final JsonFactory JSON = new JsonFactory();
+
+        private final DialectSearch search;
+        private final Runnable unread;
+        private final FrameScanner scanner;
+
+        Frames(DialectSearch search, int maxEventBytes, Runnable unread) {
+            this.search = search;
+            this.unread = unread;
+            this.scanner = new FrameScanner(maxEventBytes, this);
+        }
+
+        @Override
+        void read(ByteBuffer bytes) {
+            scanner.feed(bytes);
+        }
+
+        /** A message that is not at its end is none. */
+        @Override
+        void end() {}
+
+        @Override
+        boolean isWholeDocument() {
+            return false;
+        }
+
+        @Override
+        public void message(String messageType, String type, byte[] payload, int length) {
+            search.typed(messageType, type);
+            if (!search.wants(payload, length)) {
+                return;
+            }
+            try (JsonParser parser = JSON.createParser(payload, 0, length)) {
+                search.beginEvent();
+                for (JsonToken token = parser.nextToken(); token != null; token = parser.nextToken()) {
+                    search.accept(token, parser);
+                }
+                search.endEvent();
+            } catch (IOException malformed) {
+                unread();
+            }
+        }
+
+        @Override
+        public void unread() {
             unread.run();
         }
     }

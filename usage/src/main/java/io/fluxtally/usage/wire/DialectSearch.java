@@ -25,10 +25,12 @@ final class DialectSearch {
     private record Candidate(Dialect dialect, ResponseReading reading, JsonWalk walk) {}
 
     private final boolean expected;
+    private final RequestHead head;
     private List<Candidate> candidates = new ArrayList<>();
     private @Nullable ResponseReading found;
 
     DialectSearch(List<Dialect> dialects, RequestHead head) {
+        this.head = head;
         List<Dialect> expecting = new ArrayList<>();
         List<Dialect> others = new ArrayList<>();
         for (Dialect dialect : dialects) {
@@ -77,6 +79,20 @@ final class DialectSearch {
     String provider() {
         boolean known = (found != null || expected) && !candidates.isEmpty();
         return known ? candidates.get(0).dialect.provider() : null;
+    }
+
+    /** The model that the request's head asks for, as the dialect reads it that was found, or that is expected; or null. */
+    @Nullable
+    String requestModel() {
+        boolean known = (found != null || expected) && !candidates.isEmpty();
+        return known ? candidates.get(0).dialect.requestModel(head) : null;
+    }
+
+    /** Takes the type of the event that comes next, where its framing names one. */
+    void typed(String messageType, String type) {
+        for (Candidate candidate : candidates) {
+            candidate.reading.typed(messageType, type);
+        }
     }
 
     boolean wants(byte[] json, int length) {

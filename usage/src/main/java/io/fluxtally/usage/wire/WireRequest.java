@@ -63,6 +63,8 @@ public final class WireRequest implements ModelCall.OpenRequest {
     private int status;
     private long firstByteNanos;
     private boolean ended;
+    private @Nullable String responseId;
+    private boolean outlivesCall;
 
     /** While the response is read on without the app: what stops that, at the latest when its time is up. */
     private @Nullable Runnable stop;
@@ -126,6 +128,29 @@ public final class WireRequest implements ModelCall.OpenRequest {
             MeasuringFailures.report(PART, failure);
         }
         unreadable = body == null;
+    }
+
+    /**
+     * The response's head gives its id, for a family whose body gives none; one in the body goes before it.
+     *
+     * @param id the provider's id of the response, or null
+     */
+    public synchronized void responseId(@Nullable String id) {
+        responseId = id;
+    }
+
+    /**
+     * Says that the client reads the response to its end, and tells of it, even if whoever called it has left: then the end
+     * of the model call is not the end of this request, and it is booked when it really ends.
+     */
+    public synchronized void outlivesCall() {
+        outlivesCall = true;
+    }
+
+    /** The provider's ids of the tool calls that the response asks for so far; empty if its dialect reads none. */
+    public synchronized List<String> toolCallIds() {
+        ResponseReading reading = search.found();
+        return reading == null ? List.of() : reading.toolCallIds();
     }
 
     /** Bytes of the body pass: those from the buffer's position to its limit. The buffer must be for this call alone. */
@@ -271,6 +296,11 @@ public final class WireRequest implements ModelCall.OpenRequest {
 
     @Override
     public void abandon() {
+        synchronized (this) {
+            if (outlivesCall) {
+                return;
+            }
+        }
         // Where it is drained, the cancel is still on its way here.
         if (!isDraining() && !leave(() -> {})) {
             end(End.CANCEL);
@@ -335,10 +365,14 @@ public final class WireRequest implements ModelCall.OpenRequest {
         }
         try {
             ResponseReading reading = search.found();
-            if (reading != null) {
-                request.responseId(reading.responseId()).responseModel(reading.model());
-            }
+            String id = reading == null ? null : reading.responseId();
+            request.responseId(id != null ? id : responseId);
+            request.responseModel(reading == null ? null : reading.model());
             request.provider(search.provider());
+            String requestModel = search.requestModel();
+            if (requestModel != null) {
+                request.requestModel(requestModel);
+            }
             grade(request, end, reading);
         } catch (Throwable failure) {
             // A dialect that fails costs its figure, not the request: that was billed.

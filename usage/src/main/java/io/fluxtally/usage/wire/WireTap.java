@@ -3,6 +3,7 @@ package io.fluxtally.usage.wire;
 import io.fluxtally.usage.scope.UsageRecorder;
 import io.fluxtally.usage.scope.UsageScope;
 import io.fluxtally.usage.wire.dialect.AnthropicDialect;
+import io.fluxtally.usage.wire.dialect.BedrockDialect;
 import io.fluxtally.usage.wire.dialect.DashScopeDialect;
 import io.fluxtally.usage.wire.dialect.Dialect;
 import io.fluxtally.usage.wire.dialect.GeminiDialect;
@@ -123,7 +124,8 @@ public final class WireTap {
                 new OpenAiResponsesDialect(),
                 new AnthropicDialect(),
                 new GeminiDialect(),
-                new OllamaDialect()));
+                new OllamaDialect(),
+                new BedrockDialect()));
         private int maxEventBytes = DEFAULT_MAX_EVENT_BYTES;
         private @Nullable Drain drain;
 

@@ -1,5 +1,7 @@
 package io.fluxtally.usage.wire.dialect;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * One family's way of reporting usage in a response body. A dialect is found by what the body is, not by a host name.
  *
@@ -15,6 +17,14 @@ public interface Dialect {
 
     /** Whether a request goes to a model of this family, as far as its path and headers tell. */
     boolean expects(RequestHead request);
+
+    /**
+     * The model that a request to this family asks for, where its head tells; else null. What the head tells goes before
+     * what the code above the client was asked for.
+     */
+    default @Nullable String requestModel(RequestHead request) {
+        return null;
+    }
 
     /** The places in an event of the response that the reading wants to see. */
     FieldPaths paths();

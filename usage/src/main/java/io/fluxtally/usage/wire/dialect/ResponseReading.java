@@ -3,6 +3,8 @@ package io.fluxtally.usage.wire.dialect;
 import com.fasterxml.jackson.core.JsonParser;
 import io.fluxtally.usage.TokenUsage;
 import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -12,9 +14,14 @@ import org.jspecify.annotations.Nullable;
  */
 public abstract class ResponseReading {
 
+    private static final int MAX_TOOL_CALLS = 128;
+
     private @Nullable String responseId;
     private @Nullable String model;
     private boolean failed;
+
+    /** Empty until the first one; few responses ask for a tool. */
+    private List<String> toolCallIds = List.of();
 
     /** For dialects. */
     protected ResponseReading() {}
@@ -29,6 +36,15 @@ public abstract class ResponseReading {
     public boolean wants(byte[] json, int length) {
         return true;
     }
+
+    /**
+     * The next event's type, where the framing of the stream names one and its JSON does not. It is called before the event
+     * is {@linkplain #wants wanted} or {@linkplain #beginEvent() begins}.
+     *
+     * @param messageType {@code event}, {@code exception} or {@code error}; empty if it is not said
+     * @param type which one; empty if it is not said
+     */
+    public void typed(String messageType, String type) {}
 
     /** An event begins; one before it may have broken off anywhere. */
     public void beginEvent() {}
@@ -83,6 +99,15 @@ public abstract class ResponseReading {
         model = name == null || name.isEmpty() ? model : name;
     }
 
+    /** Takes the provider's id of a tool call that the response asks for; one that is empty or absent changes nothing. */
+    protected final void toolCall(@Nullable String id) {
+        if (id != null && !id.isEmpty() && toolCallIds.size() < MAX_TOOL_CALLS) {
+            List<String> ids = new ArrayList<>(toolCallIds);
+            ids.add(id);
+            toolCallIds = List.copyOf(ids);
+        }
+    }
+
     /** Takes note that the provider reported an error inside its response. */
     protected final void fail() {
         failed = true;
@@ -96,6 +121,11 @@ public abstract class ResponseReading {
     /** The model that answers by its own account, or null. */
     public final @Nullable String model() {
         return model;
+    }
+
+    /** The provider's ids of the tool calls that the response asks for, the first 128; empty if the dialect reads none. */
+    public final List<String> toolCallIds() {
+        return toolCallIds;
     }
 
     /** Whether the provider reported an error inside its response. */
