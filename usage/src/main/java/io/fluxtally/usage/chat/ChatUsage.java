@@ -48,7 +48,7 @@ public final class ChatUsage {
 
     private static <T> Flux<T> capture(Flux<T> stream, UsageRecorder recorder, boolean isModelCall) {
         return FluxTap.listen(
-                stream,
+                new CallOnThread<>(stream),
                 context -> new ChatCapture(
                         recorder, UsageScope.current(context), null, new ChunkFold(null, null), null, isModelCall));
     }

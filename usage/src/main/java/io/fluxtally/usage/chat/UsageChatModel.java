@@ -20,6 +20,9 @@ import reactor.core.publisher.Flux;
  * that runs tools by itself may hide rounds from the code above it; without the wire tap the figure of such a call is
  * graded {@code PARTIAL}.
  *
+ * <p>A stream's call is in the {@code Context}, and while its model is subscribed to on that thread as well, for a client
+ * that knows no {@code Context}.
+ *
  * <p>Safe for use by any number of threads if the decorated model is.
  */
 public final class UsageChatModel implements ChatModel {
@@ -93,7 +96,8 @@ public final class UsageChatModel implements ChatModel {
 
     @Override
     public Flux<ChatResponse> stream(Prompt prompt) {
-        return FluxTap.listen(model.stream(prompt), context -> newCapture(UsageScope.current(context), prompt));
+        return FluxTap.listen(
+                new CallOnThread<>(model.stream(prompt)), context -> newCapture(UsageScope.current(context), prompt));
     }
 
     @Override
