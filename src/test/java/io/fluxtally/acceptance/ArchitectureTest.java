@@ -19,6 +19,7 @@ class ArchitectureTest {
     private static final String USAGE = "io.fluxtally.usage..";
     private static final String GRAPH = "io.fluxtally.graph..";
     private static final String DASHSCOPE = "io.fluxtally.dashscope..";
+    private static final String BEDROCK = "io.fluxtally.bedrock..";
     private static final String CONFORMANCE = "io.fluxtally.conformance..";
     private static final String CLI = "io.fluxtally.cli..";
     private static final String EXAMPLES = "io.fluxtally.examples..";
@@ -29,7 +30,7 @@ class ArchitectureTest {
             .resideInAPackage(USAGE)
             .should()
             .dependOnClassesThat()
-            .resideInAnyPackage(GRAPH, DASHSCOPE, CONFORMANCE, CLI, EXAMPLES);
+            .resideInAnyPackage(GRAPH, DASHSCOPE, BEDROCK, CONFORMANCE, CLI, EXAMPLES);
 
     @ArchTest
     static final ArchRule graphDependsOnUsageAlone = noClasses()
@@ -37,7 +38,7 @@ class ArchitectureTest {
             .resideInAPackage(GRAPH)
             .should()
             .dependOnClassesThat()
-            .resideInAnyPackage(DASHSCOPE, CONFORMANCE, CLI, EXAMPLES);
+            .resideInAnyPackage(DASHSCOPE, BEDROCK, CONFORMANCE, CLI, EXAMPLES);
 
     @ArchTest
     static final ArchRule adapterDependsOnUsageAlone = noClasses()
@@ -45,7 +46,23 @@ class ArchitectureTest {
             .resideInAPackage(DASHSCOPE)
             .should()
             .dependOnClassesThat()
-            .resideInAnyPackage(GRAPH, CONFORMANCE, CLI, EXAMPLES);
+            .resideInAnyPackage(GRAPH, BEDROCK, CONFORMANCE, CLI, EXAMPLES);
+
+    @ArchTest
+    static final ArchRule bedrockAdapterDependsOnUsageAlone = noClasses()
+            .that()
+            .resideInAPackage(BEDROCK)
+            .should()
+            .dependOnClassesThat()
+            .resideInAnyPackage(GRAPH, DASHSCOPE, CONFORMANCE, CLI, EXAMPLES);
+
+    @ArchTest
+    static final ArchRule theAwsSdkStaysInItsAdapter = noClasses()
+            .that()
+            .resideOutsideOfPackage(BEDROCK)
+            .should()
+            .dependOnClassesThat()
+            .resideInAPackage("software.amazon..");
 
     @ArchTest
     static final ArchRule nothingDependsOnTheCommandsOrTheExamples = noClasses()

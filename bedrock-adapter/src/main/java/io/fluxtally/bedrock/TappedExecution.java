@@ -1,0 +1,129 @@
+package io.fluxtally.bedrock;
+
+import io.fluxtally.usage.scope.UsageScope;
+import io.fluxtally.usage.wire.WireRequest;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import software.amazon.awssdk.http.SdkHttpResponse;
+
+/**
+ * What the SDK makes of one call to it: one request, or several if it tries again.
+ *
+ * <p>Safe for use by several threads.
+ */
+final class TappedExecution {
+
+    private static final List<String> REQUEST_ID = List.of("x-amzn-RequestId", "x-amz-request-id");
+
+    private final Object owner;
+    private final @Nullable UsageScope scope;
+
+    /** Tries that got no response, by their number; whether they were sent shows at the end at the earliest. */
+    private final List<Unanswered> unanswered = new ArrayList<>();
+
+    private @Nullable WireRequest request;
+    private int tries;
+    private boolean responded;
+    private boolean ended;
+
+    private record Unanswered(int number, WireRequest request) {}
+
+    TappedExecution(Object owner, @Nullable UsageScope scope) {
+        this.owner = owner;
+        this.scope = scope;
+    }
+
+    Object owner() {
+        return owner;
+    }
+
+    @Nullable
+    UsageScope scope() {
+        return scope;
+    }
+
+    /** The request that is under way, or null. */
+    synchronized @Nullable WireRequest request() {
+        return request;
+    }
+
+    /** The SDK sends a request, or another if the last one failed; null if it is none to a model. */
+    synchronized void sends(@Nullable WireRequest next) {
+        WireRequest last = request;
+        if (last != null && responded) {
+            last.failed();
+        } else if (last != null) {
+            unanswered.add(new Unanswered(tries, last));
+        }
+        tries++;
+        request = next;
+        responded = false;
+        if (next != null) {
+            next.outlivesCall();
+        }
+    }
+
+    /** The response's head came. */
+    synchronized void responded(SdkHttpResponse response) {
+        responded = true;
+        WireRequest wire = request;
+        if (wire != null) {
+            wire.responseId(response.firstMatchingHeader(REQUEST_ID).orElse(null));
+            wire.responded(
+                    response.statusCode(),
+                    response.firstMatchingHeader("Content-Type").orElse(null),
+                    response.firstMatchingHeader("Content-Encoding").orElse(null));
+        }
+    }
+
+    /**
+     * The SDK is done.
+     *
+     * @param error what it failed with, or null
+     */
+    synchronized void end(@Nullable Throwable error) {
+        if (ended) {
+            return;
+        }
+        ended = true;
+        for (Unanswered last : unanswered) {
+            if (error != null && failedAlike(error, last.number)) {
+                last.request.failedToSend(error);
+            } else {
+                last.request.failed();
+            }
+        }
+        endLast(error);
+    }
+
+    private void endLast(@Nullable Throwable error) {
+        WireRequest last = request;
+        if (last == null) {
+            return;
+        }
+        if (error == null) {
+            last.completed();
+        } else if (responded) {
+            last.failed();
+        } else {
+            last.failedToSend(error);
+        }
+    }
+
+    /**
+     * Whether an earlier try failed as the last one did, by all that the SDK keeps of it: a suppressed error with its
+     * message, {@code Request attempt 1 failure: ...}.
+     */
+    private static boolean failedAlike(Throwable error, int number) {
+        String last = error.getMessage();
+        String prefix = "Request attempt " + number + " failure: ";
+        for (Throwable suppressed : error.getSuppressed()) {
+            String message = suppressed.getMessage();
+            if (last != null && message != null && message.startsWith(prefix)) {
+                return last.startsWith(message.substring(prefix.length()));
+            }
+        }
+        return false;
+    }
+}
