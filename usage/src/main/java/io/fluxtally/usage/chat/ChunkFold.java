@@ -46,6 +46,7 @@ final class ChunkFold {
     private ClientHabit habit;
     private boolean clientLeavesTokensOut;
     private boolean clientAlwaysFinishes;
+    private boolean clientCarriesCopies;
 
     private final Map<String, Response> responses = new LinkedHashMap<>();
 
@@ -71,6 +72,7 @@ final class ChunkFold {
         habit = habit == ClientHabit.UNKNOWN ? ClientHabit.of(client) : habit;
         clientLeavesTokensOut |= ClientHabit.leavesTokensOut(client);
         clientAlwaysFinishes |= ClientHabit.alwaysFinishes(client);
+        clientCarriesCopies |= ClientHabit.carriesCopies(client);
     }
 
     /** Takes the next chunk, or the answer as a whole. Returns the tokens that it carries, or null. */
@@ -172,14 +174,14 @@ final class ChunkFold {
     }
 
     /**
-     * Whether a response used more than its figure may say. What Anthropic's and Bedrock's inputs lack is in the client's
-     * record, of an answer in one piece only; what a sum lacks of its parts (Gemini's thoughts) still is in its total.
+     * Whether a response used more than its figure may say. What Anthropic's input lacks is in the client's record, of an
+     * answer in one piece only. What other sums lack of their parts (Gemini's thoughts, Bedrock's cached tokens) still is
+     * in their total.
      */
-    private boolean leavesTokensOut(Response response) {
+    private boolean leavesTokensOut(Response response, @Nullable TokenUsage tokens) {
         boolean isSum = !ClientHabit.isOwnRecord(response.usage);
-        TokenUsage figure = response.figure;
         return (clientLeavesTokensOut && (isSum || response.chunks > 1))
-                || (isSum && figure.totalTokens() > figure.inputTokens() + figure.outputTokens());
+                || (tokens != null && tokens.totalTokens() > tokens.inputTokens() + tokens.outputTokens());
     }
 
     /**
@@ -187,7 +189,8 @@ final class ChunkFold {
      * chunk already, with content, and never became another.
      */
     private boolean mayBeCarried(Response response) {
-        return !Boolean.FALSE.equals(runsTools) && response.isUnchangedSinceFirstChunk();
+        return !Boolean.FALSE.equals(runsTools)
+                && (response.isUnchangedSinceFirstChunk() || (clientCarriesCopies && response.equalsFirstChunk()));
     }
 
     /** Rounds whose figures are sums so far: each used what its figure is more than the one before. */
@@ -208,20 +211,21 @@ final class ChunkFold {
             if (sum.totalTokens() == 0 && round.followsUnreported()) {
                 folded.add(new Folded(null, null, null, UsageSource.MISSING, false));
             }
-            boolean sure = (round != last || (isFinal(round, whole) && !mayBeCarried(round)))
-                    && !leavesTokensOut(round)
-                    && !round.lacksInput();
             if (!owned.add(round.usage)) {
                 folded.add(missing(round));
-            } else if (ClientHabit.isOwnRecord(round.usage)) {
-                folded.add(folded(round, UsageReading.inFull(round.usage), sure));
-                sum = sum.plus(round.figure);
-            } else if (round.total() > sum.totalTokens()) {
-                folded.add(folded(round, difference(round.figure, sum), sure));
-                sum = round.figure;
-            } else {
-                folded.add(missing(round));
+                continue;
             }
+            boolean own = ClientHabit.isOwnRecord(round.usage);
+            if (!own && round.total() <= sum.totalTokens()) {
+                folded.add(missing(round));
+                continue;
+            }
+            TokenUsage used = own ? UsageReading.inFull(round.usage) : difference(round.figure, sum);
+            boolean sure = (round != last || (isFinal(round, whole) && !mayBeCarried(round)))
+                    && !leavesTokensOut(round, used)
+                    && !round.lacksInput();
+            folded.add(folded(round, used, sure));
+            sum = own ? sum.plus(round.figure) : round.figure;
         }
         if (last.usage == null) {
             folded.add(missing(last));
@@ -348,6 +352,10 @@ final class ChunkFold {
 
         private boolean isUnchangedSinceFirstChunk() {
             return isFirstUsageOnFirstChunk && firstUsage == usage && isFigureOnContent;
+        }
+
+        private boolean equalsFirstChunk() {
+            return isFirstUsageOnFirstChunk && chunks > 1 && firstFigure.equals(figure);
         }
 
         /** The figure of the round before, if the first chunks carried it: one with a record, and later one without. */

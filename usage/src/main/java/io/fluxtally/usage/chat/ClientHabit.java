@@ -29,11 +29,13 @@ enum ClientHabit {
     UNKNOWN;
 
     /**
-     * Clients whose input leaves out what was read from a cache or written to it. Anthropic's record has these counts, but
-     * in a stream they are those of its start, which the end may correct.
+     * Clients whose input leaves out what was read from a cache or written to it, without their total telling. Anthropic's
+     * record has these counts, but in a stream they are those of its start, which the end may correct.
      */
-    private static final List<String> LEAVES_TOKENS_OUT =
-            List.of("org.springframework.ai.anthropic.", "software.amazon.awssdk.services.bedrockruntime.");
+    private static final List<String> LEAVES_TOKENS_OUT = List.of("org.springframework.ai.anthropic.");
+
+    /** Clients that make a new figure, and a new record, of what they carry over from the round before. */
+    private static final List<String> CARRIES_COPIES = List.of("software.amazon.awssdk.services.bedrockruntime.");
 
     /** Clients that name a reason for the end on every chunk, so that it says nothing. */
     private static final List<String> ALWAYS_FINISHES =
@@ -74,6 +76,11 @@ enum ClientHabit {
     /** Whether a client names a reason for the end though there is none. */
     static boolean alwaysFinishes(@Nullable Class<?> type) {
         return isOf(type, ALWAYS_FINISHES);
+    }
+
+    /** Whether a figure that a client carries over is a copy, and not the very same object. */
+    static boolean carriesCopies(@Nullable Class<?> type) {
+        return isOf(type, CARRIES_COPIES);
     }
 
     private static boolean isOf(@Nullable Class<?> type, List<String> packages) {

@@ -74,7 +74,7 @@ final class UsageReading {
                 if (tokens != null) {
                     return tokens;
                 }
-            } catch (RuntimeException failure) {
+            } catch (RuntimeException | LinkageError failure) {
                 MeasuringFailures.report(PART, failure);
             }
         }
