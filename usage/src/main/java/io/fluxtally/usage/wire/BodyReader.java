@@ -54,7 +54,7 @@ abstract sealed class BodyReader {
     /** The body ended, wholly or not. */
     abstract void end();
 
-    /** Whether the body is one JSON document and was read to its end. */
+    /** Whether the body is one JSON document, the whole response, and was read to its end. */
     abstract boolean isWholeDocument();
 
     /** Whether the body is one JSON document that could not be read. */
@@ -183,7 +183,10 @@ abstract sealed class BodyReader {
         }
     }
 
-    /** One JSON document, parsed as its bytes come. */
+    /**
+     * One JSON document, parsed as its bytes come. If a model was asked and it is an array, it is a stream, of which each
+     * element is an event: so Gemini streams unless it is asked for server-sent events.
+     */
     private static final class Document extends BodyReader {
 
         /** How many bytes are parsed at a time, so that a token beyond the limit shows before it is held. */
@@ -198,7 +201,13 @@ abstract sealed class BodyReader {
         /** How many bytes passed since the last token. The parser holds them all, and itself knows no limit to them. */
         private long pending;
 
-        private boolean whole;
+        private boolean begun;
+        private boolean isArray;
+        private boolean inEvent;
+
+        /** Whether the document was read to its end; what follows is not looked at. */
+        private boolean ended;
+
         private boolean broken;
 
         Document(DialectSearch search, int maxEventBytes, Runnable unread) {
@@ -216,13 +225,12 @@ abstract sealed class BodyReader {
                 throw new IllegalStateException(impossible);
             }
             this.feeder = (ByteBufferFeeder) parser.getNonBlockingInputFeeder();
-            search.beginEvent();
         }
 
         @Override
         void read(ByteBuffer bytes) {
             int end = bytes.limit();
-            for (int at = bytes.position(); at < end && !whole && !broken; at = bytes.limit()) {
+            for (int at = bytes.position(); at < end && !ended && !broken; at = bytes.limit()) {
                 bytes.limit(Math.min(end, at + SLICE)).position(at);
                 parse(bytes);
             }
@@ -244,13 +252,33 @@ abstract sealed class BodyReader {
 
         private void takeTokens() throws IOException {
             for (JsonToken token = parser.nextToken();
-                    token != null && token != JsonToken.NOT_AVAILABLE && !whole;
-                    token = whole ? null : parser.nextToken()) {
+                    token != null && token != JsonToken.NOT_AVAILABLE;
+                    token = ended ? null : parser.nextToken()) {
                 pending = 0;
-                if (search.accept(token, parser)) {
-                    whole = true;
-                    search.endEvent();
+                take(token);
+            }
+        }
+
+        private void take(JsonToken token) throws IOException {
+            if (!begun) {
+                begun = true;
+                isArray = token == JsonToken.START_ARRAY && search.isExpected();
+                if (isArray) {
+                    return;
                 }
+            }
+            if (isArray && !inEvent && token == JsonToken.END_ARRAY) {
+                ended = true;
+                return;
+            }
+            if (!inEvent) {
+                inEvent = true;
+                search.beginEvent();
+            }
+            if (search.accept(token, parser)) {
+                inEvent = false;
+                ended = !isArray;
+                search.endEvent();
             }
         }
 
@@ -269,9 +297,10 @@ abstract sealed class BodyReader {
             return broken;
         }
 
+        /** An array is not: as of any stream, its end does not tell whether the model had finished. */
         @Override
         boolean isWholeDocument() {
-            return whole;
+            return ended && !isArray;
         }
     }
 }

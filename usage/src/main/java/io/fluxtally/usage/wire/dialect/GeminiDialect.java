@@ -10,7 +10,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * Gemini's {@code generateContent} and {@code streamGenerateContent}.
  *
- * <p>Each chunk carries the usage so far. Cached tokens are inside the prompt; what tools put into the prompt is beside
+ * <p>Each chunk carries the usage so far. A stream is one JSON array of chunks, or of server-sent events if the request
+ * has {@code alt=sse}. Cached tokens are inside the prompt; what tools put into the prompt is beside
  * it, and thoughts are beside the candidates: both are added here, since input and output are inclusive.
  *
  * <p>The responses name no type. They are taken for what they are if the request went to one of the two methods.

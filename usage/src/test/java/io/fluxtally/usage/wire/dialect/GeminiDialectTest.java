@@ -4,6 +4,7 @@ import static io.fluxtally.usage.RequestOutcome.CANCELLED;
 import static io.fluxtally.usage.RequestOutcome.COMPLETED;
 import static io.fluxtally.usage.RequestOutcome.FAILED;
 import static io.fluxtally.usage.RequestOutcome.REJECTED;
+import static io.fluxtally.usage.RequestOutcome.TRUNCATED;
 import static io.fluxtally.usage.UsageSource.MISSING;
 import static io.fluxtally.usage.UsageSource.PARTIAL;
 import static io.fluxtally.usage.UsageSource.REPORTED;
@@ -34,6 +35,7 @@ class GeminiDialectTest {
             {"promptTokenCount":12,"candidatesTokenCount":71,"totalTokenCount":237,"toolUsePromptTokenCount":65,"thoughtsTokenCount":89,"promptTokensDetails":[{"modality":"TEXT","tokenCount":12}],"toolUsePromptTokensDetails":[{"modality":"TEXT","tokenCount":65}]}""";
 
     private final Endpoint gemini = new Endpoint("gemini", STREAM_PATH, TapUnderTest.EVENTS);
+    private final Endpoint arrays = new Endpoint("gemini", STREAM_PATH, TapUnderTest.JSON);
     private final Endpoint calls = gemini.movedTo(CALL_PATH);
 
     private static String chunk(int candidate, String finish, String usage) {
@@ -140,6 +142,47 @@ class GeminiDialectTest {
                 COMPLETED,
                 REPORTED,
                 usage(9, 6, 0));
+    }
+
+    private static String array(String... chunks) {
+        return "[" + String.join("\n,\r\n", chunks) + "\n]\n";
+    }
+
+    @Test
+    @DisplayName("T1: a stream without alt=sse is one JSON array, whose elements are its chunks")
+    void streamAsAnArray() {
+        String stream =
+                array(chunk("", tokens(9, 2, 185)), chunk("", tokens(9, 4, 185)), chunk("STOP", tokens(9, 5, 185)));
+
+        RequestUsage request = arrays.stream(stream, COMPLETE);
+
+        arrays.assertBooked(request, COMPLETED, REPORTED, usage(9, 190, 185));
+        assertThat(request.responseId()).isEqualTo("resp-g1");
+        arrays.assertNoCutMatters(true, stream);
+        arrays.assertNoPrefixIsBookedAsMore(stream);
+    }
+
+    @ParameterizedTest
+    @DisplayName("T7: the running total of an array that is cut, or closed without a finish, is partial")
+    @CsvSource({"COMPLETE, TRUNCATED", "RESET, FAILED", "CANCEL, CANCELLED"})
+    void anArrayThatIsCut(TapUnderTest.Ending ending, RequestOutcome outcome) {
+        String closed = array(chunk("", tokens(9, 2, 185)), chunk("", tokens(9, 4, 185)));
+        String open = closed.substring(0, closed.length() - 2);
+        String finish = chunk("STOP", tokens(9, 5, 185));
+        String within = open + "," + finish.substring(0, finish.indexOf("finishReason"));
+
+        for (String stream : new String[] {closed, open, within}) {
+            arrays.assertBooked(arrays.stream(stream, ending), outcome, PARTIAL, usage(9, 189, 185));
+        }
+    }
+
+    @Test
+    @DisplayName("T7: an error as the last element of an array fails the request")
+    void errorInTheArray() {
+        arrays.assertBooked(
+                arrays.stream(array(chunk("", tokens(9, 2, 0)), QUOTA), COMPLETE), FAILED, PARTIAL, usage(9, 2, 0));
+        arrays.assertBooked(arrays.stream(array(QUOTA), COMPLETE), FAILED, MISSING, null);
+        arrays.assertBooked(arrays.stream("[]", COMPLETE), TRUNCATED, MISSING, null);
     }
 
     @Test
