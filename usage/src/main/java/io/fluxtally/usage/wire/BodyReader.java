@@ -8,11 +8,20 @@ import com.fasterxml.jackson.core.async.ByteBufferFeeder;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.Locale;
+import java.util.Set;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /** Reads a response body piece by piece and shows it to a {@link DialectSearch}. Not safe for use by several threads. */
 abstract sealed class BodyReader {
+
+    private static final Set<String> LINES = Set.of(
+            "application/x-ndjson",
+            "application/ndjson",
+            "application/jsonl",
+            "application/x-jsonl",
+            "application/jsonlines",
+            "application/x-jsonlines");
 
     private long bytesRead;
 
@@ -23,15 +32,19 @@ abstract sealed class BodyReader {
      */
     static @Nullable BodyReader forContentType(
             @Nullable String contentType, DialectSearch search, int maxEventBytes, Runnable unread) {
-        String type = contentType == null ? "" : contentType.toLowerCase(Locale.ROOT);
-        if (type.startsWith("text/event-stream")) {
+        String type =
+                contentType == null ? "" : contentType.split(";", 2)[0].strip().toLowerCase(Locale.ROOT);
+        if (type.equals("text/event-stream")) {
             return new Events(search, unread, handler -> EventScanner.ofEvents(maxEventBytes, handler));
         }
-        if (type.startsWith("application/x-ndjson")) {
+        if (LINES.contains(type)) {
             return new Events(search, unread, handler -> EventScanner.ofLines(maxEventBytes, handler));
         }
-        if (type.startsWith("application/vnd.amazon.eventstream")) {
+        if (type.equals("application/vnd.amazon.eventstream")) {
             return new Frames(search, maxEventBytes, unread);
+        }
+        if (type.endsWith("json-seq")) {
+            return new Events(search, unread, handler -> EventScanner.ofRecords(maxEventBytes, handler));
         }
         if (type.contains("json")) {
             return new Document(search, maxEventBytes, unread);

@@ -5,7 +5,7 @@ import java.util.Arrays;
 
 /**
  * Splits the bytes of an event stream into events as they pass: server-sent events after the WHATWG's rules, of which
- * only the data counts here, or lines, each an event.
+ * only the data counts here, or lines, each an event, or the records of a JSON text sequence (RFC 7464).
  *
  * <p>It holds the data of one event at most, and of an event longer than the limit none. Bytes may come in pieces cut
  * anywhere. Not safe for use by several threads.
@@ -24,7 +24,14 @@ final class EventScanner {
 
     private static final byte[] DATA = {'d', 'a', 't', 'a'};
     private static final byte[] BYTE_ORDER_MARK = {(byte) 0xEF, (byte) 0xBB, (byte) 0xBF};
+    private static final byte RECORD_SEPARATOR = 0x1E;
     private static final int FIRST_SIZE = 512;
+
+    private enum Kind {
+        EVENTS,
+        LINES,
+        RECORDS
+    }
 
     private enum State {
         /** Before the first byte of the stream. */
@@ -41,7 +48,7 @@ final class EventScanner {
 
     private final Handler handler;
     private final int limit;
-    private final boolean lines;
+    private final Kind kind;
 
     private byte[] data = new byte[FIRST_SIZE];
     private int length;
@@ -58,21 +65,26 @@ final class EventScanner {
 
     private boolean afterCarriageReturn;
 
-    private EventScanner(int limit, Handler handler, boolean lines) {
+    private EventScanner(int limit, Handler handler, Kind kind) {
         this.limit = limit;
         this.handler = handler;
-        this.lines = lines;
-        this.state = lines ? State.VALUE : State.MARK;
+        this.kind = kind;
+        this.state = kind == Kind.EVENTS ? State.MARK : State.VALUE;
     }
 
     /** A scanner of server-sent events. */
     static EventScanner ofEvents(int limit, Handler handler) {
-        return new EventScanner(limit, handler, false);
+        return new EventScanner(limit, handler, Kind.EVENTS);
     }
 
     /** A scanner of lines; empty ones are none. */
     static EventScanner ofLines(int limit, Handler handler) {
-        return new EventScanner(limit, handler, true);
+        return new EventScanner(limit, handler, Kind.LINES);
+    }
+
+    /** A scanner of records, each of which begins with a separator and may have line breaks in it; empty ones are none. */
+    static EventScanner ofRecords(int limit, Handler handler) {
+        return new EventScanner(limit, handler, Kind.RECORDS);
     }
 
     /** Takes the bytes from the buffer's position to its limit, and moves the position there. */
@@ -100,7 +112,7 @@ final class EventScanner {
             return;
         }
         afterCarriageReturn = b == '\r';
-        if (b == '\n' || b == '\r') {
+        if (isBreak(b)) {
             endOfLine();
             return;
         }
@@ -129,6 +141,11 @@ final class EventScanner {
         }
     }
 
+    /** Whether a byte ends a line or, of a sequence, a record. */
+    private boolean isBreak(byte b) {
+        return kind == Kind.RECORDS ? b == RECORD_SEPARATOR : b == '\n' || b == '\r';
+    }
+
     private void takeName(byte b) {
         emptyLine = false;
         if (matched < DATA.length && b == DATA[matched]) {
@@ -148,11 +165,11 @@ final class EventScanner {
         hasData = true;
     }
 
-    /** Takes bytes up to the end of the line or of the buffer, in one piece. */
+    /** Takes bytes up to the end of the line, the record or the buffer, in one piece. */
     private void takeValue(ByteBuffer bytes) {
         int start = bytes.position();
         int end = start;
-        while (end < bytes.limit() && bytes.get(end) != '\n' && bytes.get(end) != '\r') {
+        while (end < bytes.limit() && !isBreak(bytes.get(end))) {
             end++;
         }
         int count = end - start;
@@ -191,7 +208,7 @@ final class EventScanner {
     }
 
     private void endOfLine() {
-        if (lines) {
+        if (kind != Kind.EVENTS) {
             endOfEvent();
             return;
         }

@@ -61,6 +61,36 @@ class OllamaDialectTest {
     }
 
     @ParameterizedTest
+    @DisplayName("lines go by many names")
+    @ValueSource(
+            strings = {
+                "application/ndjson",
+                "application/jsonl",
+                "application/x-jsonl",
+                "application/jsonlines",
+                "application/x-jsonlines",
+                "Application/X-NDJSON ; charset=utf-8"
+            })
+    void contentTypesOfLines(String type) {
+        Endpoint endpoint = new Endpoint("ollama", "/api/chat", type);
+
+        endpoint.assertBooked(endpoint.stream(plain(), COMPLETE), COMPLETED, REPORTED, TokenUsage.of(26, 290));
+        endpoint.assertNoCutMatters(true, plain());
+    }
+
+    @Test
+    @DisplayName("the records of a JSON text sequence (RFC 7464) are read, line breaks in them or not")
+    void textSequence() {
+        Endpoint endpoint = new Endpoint("ollama", "/api/chat", "application/json-seq");
+        String pretty = done(counts(26, 290)).replace(",\"", ",\r\n  \"") + "\n";
+        String sequence = "\u001e" + line("今") + "\n\u001e\u001e" + line("晴") + "\u001e" + pretty;
+
+        endpoint.assertBooked(endpoint.stream(sequence, COMPLETE), COMPLETED, REPORTED, TokenUsage.of(26, 290));
+        endpoint.assertNoCutMatters(true, sequence);
+        endpoint.assertNoPrefixIsBookedAsMore(sequence);
+    }
+
+    @ParameterizedTest
     @ValueSource(strings = {"\r\n", "\n\n", "\n \n", "\r"})
     void linesMayEndInAnyWay(String end) {
         ollama.assertBooked(
