@@ -214,6 +214,9 @@ abstract sealed class BodyReader {
         /** How many bytes passed since the last token. The parser holds them all, and itself knows no limit to them. */
         private long pending;
 
+        /** Whether the document's first byte was seen, and its first token. */
+        private boolean started;
+
         private boolean begun;
         private boolean isArray;
         private boolean inEvent;
@@ -243,10 +246,22 @@ abstract sealed class BodyReader {
         @Override
         void read(ByteBuffer bytes) {
             int end = bytes.limit();
+            while (!started && bytes.hasRemaining()) {
+                started = !isBeforeDocument(bytes.get(bytes.position()));
+                bytes.position(bytes.position() + (started ? 0 : 1));
+            }
             for (int at = bytes.position(); at < end && !ended && !broken; at = bytes.limit()) {
                 bytes.limit(Math.min(end, at + SLICE)).position(at);
                 parse(bytes);
             }
+        }
+
+        /** Whether a byte is blank or of a byte order mark; Jackson takes offence at a piece that ends in blanks after a mark. */
+        private static boolean isBeforeDocument(byte b) {
+            return switch (b) {
+                case ' ', '\t', '\r', '\n', (byte) 0xEF, (byte) 0xBB, (byte) 0xBF -> true;
+                default -> false;
+            };
         }
 
         private void parse(ByteBuffer slice) {

@@ -433,6 +433,21 @@ class WireRequestTest {
     class WhatCannotBeRead {
 
         @ParameterizedTest
+        @ValueSource(strings = {"\uFEFF", "\uFEFF \r\n", " \t\n", ""})
+        @DisplayName("a byte order mark and blanks before a document do not matter, in whatever pieces they come")
+        void beforeTheDocument(String before) {
+            byte[] body = (before + openAiCall(promptTokens(3, 4))).getBytes(UTF_8);
+            List<byte[]> singly = new ArrayList<>();
+            for (byte b : body) {
+                singly.add(new byte[] {b});
+            }
+
+            tap.feed(post(OPENAI_PATH), null, 200, JSON, singly, Ending.COMPLETE);
+
+            assertThat(tap.only().usage()).isEqualTo(TokenUsage.of(3, 4));
+        }
+
+        @ParameterizedTest
         @ValueSource(
                 strings = {
                     "{\"usage\":",
