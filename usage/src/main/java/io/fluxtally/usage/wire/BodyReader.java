@@ -231,7 +231,9 @@ abstract sealed class BodyReader {
             this.limit = maxEventBytes;
             this.unread = unread;
             try {
+                // A table of the names that were seen would grow with the document.
                 this.parser = JsonFactory.builder()
+                        .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
                         .streamReadConstraints(StreamReadConstraints.builder()
                                 .maxStringLength(Integer.MAX_VALUE)
                                 .build())

@@ -289,6 +289,31 @@ class WireFuzzTest {
     }
 
     @Test
+    @DisplayName("names without number in a document fill no table of names, and cost no figure")
+    void endlessNames() {
+        WireRequest request = tap.tap().open(post(OPENAI_PATH), null);
+        request.responded(200, JSON, null);
+        request.body(ByteBuffer.wrap("{\"x\":{\"name\":0".getBytes(UTF_8)));
+        ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+        long greatest = 0;
+        for (int piece = 0; piece < 1000; piece++) {
+            StringBuilder names = new StringBuilder();
+            for (int i = 0; i < 400; i++) {
+                names.append(",\"unique_name_").append(piece * 400 + i).append("\":1");
+            }
+            ByteBuffer bytes = ByteBuffer.wrap(names.toString().getBytes(UTF_8));
+            long before = threads.getCurrentThreadAllocatedBytes();
+            request.body(bytes);
+            greatest = Math.max(greatest, threads.getCurrentThreadAllocatedBytes() - before);
+        }
+        request.body(ByteBuffer.wrap(("},\"choices\":[],\"usage\":" + promptTokens(3, 4) + "}").getBytes(UTF_8)));
+        request.completed();
+
+        assertThat(greatest).as("bytes allocated for one piece").isLessThan(1024 * 1024);
+        assertThat(tap.only().usage()).isEqualTo(TokenUsage.of(3, 4));
+    }
+
+    @Test
     @DisplayName("a DashScope stream with endless choices does not fill the memory")
     void endlessChoices() {
         WireRequest request = tap.tap().open(post(DASHSCOPE_PATH), null);
