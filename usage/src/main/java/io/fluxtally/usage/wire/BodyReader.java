@@ -64,6 +64,9 @@ abstract sealed class BodyReader {
 
     abstract void read(ByteBuffer bytes);
 
+    /** How many bytes of the body it holds: of the event, or since the last token, but never more than the limit. */
+    abstract long held();
+
     /** The body ended, wholly or not. */
     abstract void end();
 
@@ -95,6 +98,11 @@ abstract sealed class BodyReader {
         @Override
         void read(ByteBuffer bytes) {
             scanner.feed(bytes);
+        }
+
+        @Override
+        long held() {
+            return scanner.held();
         }
 
         @Override
@@ -253,7 +261,8 @@ abstract sealed class BodyReader {
                 bytes.position(bytes.position() + (started ? 0 : 1));
             }
             for (int at = bytes.position(); at < end && !ended && !broken; at = bytes.limit()) {
-                bytes.limit(Math.min(end, at + SLICE)).position(at);
+                long length = Math.min(SLICE, limit - pending + 1);
+                bytes.limit((int) Math.min(end, at + length)).position(at);
                 parse(bytes);
             }
         }
@@ -276,6 +285,7 @@ abstract sealed class BodyReader {
                 broken = true;
             }
             if (broken) {
+                close();
                 unread.run();
             }
         }
@@ -313,8 +323,17 @@ abstract sealed class BodyReader {
         }
 
         @Override
+        long held() {
+            return broken ? 0 : pending;
+        }
+
+        @Override
         void end() {
             feeder.endOfInput();
+            close();
+        }
+
+        private void close() {
             try {
                 parser.close();
             } catch (IOException ignored) {

@@ -98,6 +98,11 @@ final class EventScanner {
         }
     }
 
+    /** How many bytes are held of the event. */
+    int held() {
+        return data.length;
+    }
+
     /** Takes the end of the stream: what is there of an event is taken for one, as clients do. */
     void end() {
         if (!emptyLine) {

@@ -208,6 +208,12 @@ public final class WireRequest implements ModelCall.OpenRequest {
         return stop != null;
     }
 
+    /** How many bytes of the body are held, for tests. */
+    synchronized long heldBytes() {
+        BodyReader reader = body;
+        return reader == null ? 0 : reader.held();
+    }
+
     /** The body ended. */
     public void completed() {
         end(End.COMPLETE);
