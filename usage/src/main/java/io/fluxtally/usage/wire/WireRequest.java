@@ -396,7 +396,7 @@ public final class WireRequest implements ModelCall.OpenRequest {
             return;
         }
         BodyReader reader = body;
-        boolean whole = reader != null && reader.isWholeDocument();
+        boolean whole = reader != null && reader.isWholeDocument() && (reading == null || !reading.isUnderWay());
         boolean wholeUnread = end == End.COMPLETE && (unreadable || (reader != null && reader.isUnreadDocument()));
         boolean finished = whole || wholeUnread || (reading != null && reading.isFinished());
         RequestOutcome outcome;

@@ -15,6 +15,11 @@ import org.jspecify.annotations.Nullable;
  * <p>Of a stream, the event that ends it has the usage ({@code response.completed}, {@code .incomplete} or
  * {@code .failed}); before that it is null. Cached tokens are inside the input, reasoning inside the output.
  *
+ * <p>A response that is one document has a status: {@code completed} and {@code incomplete} (cut by a limit, and billed) are
+ * finished, {@code failed} and {@code cancelled} are ends too. {@code queued} and {@code in_progress} are the answer to a
+ * request for work in the background: what it will be billed is not known yet, and never comes on this request. (OpenAI's
+ * API reference, the response object.)
+ *
  * <p>The response names its own type, {@code "object":"response"}; since that is a common word, its id or the endpoint
  * that the request went to has to agree.
  */
@@ -27,13 +32,15 @@ public final class OpenAiResponsesDialect implements Dialect {
             "usage.input_tokens_details.cache_write_tokens", TokenPart.CACHE_CREATION_INPUT,
             "usage.output_tokens_details.reasoning_tokens", TokenPart.REASONING_OUTPUT);
 
+    private static final Set<String> UNDER_WAY = Set.of("queued", "in_progress");
+
     private static final String NESTED = "response.";
 
     private static final List<String> FIELDS =
             List.of("object", "id", "model", "usage.input_tokens", "usage.output_tokens", "usage.total_tokens");
 
     /** The response is the document, or of a stream the field of an event. */
-    private static final FieldPaths PATHS = FieldPaths.of("type")
+    private static final FieldPaths PATHS = FieldPaths.of("type", "status")
             .and(FIELDS)
             .and(PARTS.keySet())
             .and(FIELDS.stream().map(NESTED::concat).toList())
@@ -72,6 +79,7 @@ public final class OpenAiResponsesDialect implements Dialect {
         private boolean namesItself;
         private boolean hasOwnId;
         private boolean finished;
+        private boolean underWay;
         private boolean usageFinal;
 
         @Override
@@ -88,6 +96,10 @@ public final class OpenAiResponsesDialect implements Dialect {
         public void value(String path, JsonParser value) throws IOException {
             if (path.equals("type")) {
                 type(value.getValueAsString(""));
+                return;
+            }
+            if (path.equals("status")) {
+                status(value.getValueAsString(""));
                 return;
             }
             String field = path.startsWith(NESTED) ? path.substring(NESTED.length()) : path;
@@ -117,6 +129,14 @@ public final class OpenAiResponsesDialect implements Dialect {
             }
         }
 
+        /** Takes the status of a response that is one document; of a stream, the types of the events say it. */
+        private void status(String status) {
+            underWay = UNDER_WAY.contains(status);
+            if (status.equals("failed")) {
+                fail();
+            }
+        }
+
         @Override
         public void endEvent() {
             if (!event.isEmpty()) {
@@ -133,6 +153,11 @@ public final class OpenAiResponsesDialect implements Dialect {
         @Override
         public boolean isFinished() {
             return finished;
+        }
+
+        @Override
+        public boolean isUnderWay() {
+            return underWay;
         }
 
         @Override

@@ -78,6 +78,14 @@ public abstract class ResponseReading {
     /** Whether the provider's mark of a finished response was read. */
     public abstract boolean isFinished();
 
+    /**
+     * Whether the provider says that the response goes on elsewhere, so that not even a whole document finishes it or makes
+     * its figures final.
+     */
+    public boolean isUnderWay() {
+        return false;
+    }
+
     /** Whether the figures are final: read with the mark of a finished response, or after it. */
     public abstract boolean isUsageFinal();
 

@@ -4,6 +4,7 @@ import static io.fluxtally.usage.RequestOutcome.CANCELLED;
 import static io.fluxtally.usage.RequestOutcome.COMPLETED;
 import static io.fluxtally.usage.RequestOutcome.FAILED;
 import static io.fluxtally.usage.RequestOutcome.REJECTED;
+import static io.fluxtally.usage.RequestOutcome.TRUNCATED;
 import static io.fluxtally.usage.UsageSource.MISSING;
 import static io.fluxtally.usage.UsageSource.PARTIAL;
 import static io.fluxtally.usage.UsageSource.REPORTED;
@@ -149,7 +150,35 @@ class OpenAiResponsesDialectTest {
 
     @Test
     void callWithoutUsageIsMissing() {
-        responses.assertBooked(responses.call(response("resp_1", "queued", "null")), COMPLETED, MISSING, null);
+        responses.assertBooked(responses.call(response("resp_1", "completed", "null")), COMPLETED, MISSING, null);
+    }
+
+    @Test
+    @DisplayName("T7: a call that failed is failed, and billed for what it reports")
+    void failedCall() {
+        String failed = response("resp_1", "failed", tokens(12, 8, 0, 40, 32));
+
+        responses.assertBooked(responses.call(failed), FAILED, REPORTED, PLAIN);
+        responses.assertBooked(
+                responses.call(failed.replace("\"status\":\"failed\",", "")), COMPLETED, REPORTED, PLAIN);
+        responses.assertBooked(responses.call(response("resp_1", "failed", "null")), FAILED, MISSING, null);
+    }
+
+    @ParameterizedTest
+    @DisplayName("a call that a limit or its client cut short has ended, and reports what is billed")
+    @ValueSource(strings = {"incomplete", "cancelled", "brand_new"})
+    void callThatEndedEarly(String status) {
+        responses.assertBooked(
+                responses.call(response("resp_1", status, tokens(12, 8, 0, 40, 32))), COMPLETED, REPORTED, PLAIN);
+    }
+
+    @ParameterizedTest
+    @DisplayName("T7: the answer to a request in the background is no end of it, and its figure not final")
+    @ValueSource(strings = {"queued", "in_progress"})
+    void callInTheBackground(String status) {
+        responses.assertBooked(responses.call(response("resp_1", status, "null")), TRUNCATED, MISSING, null);
+        responses.assertBooked(
+                responses.call(response("resp_1", status, tokens(12, 8, 0, 40, 32))), TRUNCATED, PARTIAL, PLAIN);
     }
 
     @Test
