@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.JsonToken;
 import io.fluxtally.usage.TokenPart;
 import io.fluxtally.usage.TokenUsage;
 import java.io.IOException;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -13,9 +14,9 @@ import org.jspecify.annotations.Nullable;
  * OpenAI's chat completions, and what is compatible with them: DashScope's compatible mode, DeepSeek, vLLM and others.
  *
  * <p>The usage comes on a chunk of its own after the last choice (OpenAI, if the request asks for it), on the chunk with
- * the finish reason (DeepSeek, Zhipu, Mistral), or on every chunk (vLLM); the last counts. Cached tokens are inside the
- * input, reasoning inside the output, unless the total says that it is beside it (xAI). A stream ends with
- * {@code [DONE]}; clients cancel there, which is its normal end.
+ * the finish reason (DeepSeek, Zhipu, Mistral; Groq, which may write it inside {@code x_groq} alone), or on every chunk
+ * (vLLM); the last counts. Cached tokens are inside the input, reasoning inside the output; xAI's reasoning is beside it,
+ * as its total tells, and is added. A stream ends with {@code [DONE]}; clients cancel there, which is its normal end.
  *
  * <p>A body is taken for a response of this family if its {@code object} says so, or if it has {@code choices} and the
  * request went to a chat completions endpoint.
@@ -46,6 +47,16 @@ public final class OpenAiDialect implements Dialect {
             "usage.prompt_cache_hit_tokens", TokenPart.CACHE_READ_INPUT,
             "usage.num_cached_tokens", TokenPart.CACHE_READ_INPUT);
 
+    /** The counts of a usage, here and in Groq's own field. */
+    private static final List<String> COUNTS = List.of(
+            "usage.prompt_tokens",
+            "usage.completion_tokens",
+            "usage.total_tokens",
+            "usage.prompt_tokens_details.cached_tokens",
+            "usage.completion_tokens_details.reasoning_tokens");
+
+    private static final String GROQ = "x_groq.";
+
     private static final FieldPaths PATHS = FieldPaths.of(
                     "id",
                     "object",
@@ -54,12 +65,11 @@ public final class OpenAiDialect implements Dialect {
                     "choices",
                     "choices[]",
                     "choices[].index",
-                    "choices[].finish_reason",
-                    "usage.prompt_tokens",
-                    "usage.completion_tokens",
-                    "usage.total_tokens")
+                    "choices[].finish_reason")
+            .and(COUNTS)
             .and(PARTS.keySet())
-            .and(OTHER_PARTS.keySet());
+            .and(OTHER_PARTS.keySet())
+            .and(COUNTS.stream().map(GROQ::concat).toList());
 
     /** The dialect. */
     public OpenAiDialect() {}
@@ -97,6 +107,9 @@ public final class OpenAiDialect implements Dialect {
         private boolean usageFinal;
         private UsageFigures event = new UsageFigures();
 
+        /** What Groq's own field says in this event, which counts if there is nothing else. */
+        private UsageFigures groq = new UsageFigures();
+
         @Override
         public boolean wants(byte[] json, int length) {
             return JsonBytes.hasValue(json, length, USAGE)
@@ -110,6 +123,7 @@ public final class OpenAiDialect implements Dialect {
         public void beginEvent() {
             choiceInEvent = false;
             event = new UsageFigures();
+            groq = new UsageFigures();
         }
 
         @Override
@@ -146,10 +160,13 @@ public final class OpenAiDialect implements Dialect {
                 }
                 case "choices[].index" -> choices.index(UsageFigures.tokens(value));
                 case "choices[].finish_reason" -> choices.finishReason(value.getValueAsString());
-                case "usage.prompt_tokens" -> event.input(UsageFigures.tokens(value));
-                case "usage.completion_tokens" -> event.output(UsageFigures.tokens(value));
-                case "usage.total_tokens" -> event.total(UsageFigures.tokens(value));
-                default -> part(path, UsageFigures.tokens(value));
+                default -> {
+                    boolean isGroq = path.startsWith(GROQ);
+                    figure(
+                            isGroq ? groq : event,
+                            isGroq ? path.substring(GROQ.length()) : path,
+                            UsageFigures.tokens(value));
+                }
             }
         }
 
@@ -158,18 +175,28 @@ public final class OpenAiDialect implements Dialect {
             fail();
         }
 
-        private void part(String path, long tokens) {
-            TokenPart part = PARTS.get(path);
-            TokenPart other = OTHER_PARTS.get(path);
-            if (part != null) {
-                event.part(part, tokens);
-            } else if (other != null) {
-                event.partIfAbsent(other, tokens);
+        private static void figure(UsageFigures figures, String path, long tokens) {
+            switch (path) {
+                case "usage.prompt_tokens" -> figures.input(tokens);
+                case "usage.completion_tokens" -> figures.output(tokens);
+                case "usage.total_tokens" -> figures.total(tokens);
+                default -> {
+                    TokenPart part = PARTS.get(path);
+                    TokenPart other = OTHER_PARTS.get(path);
+                    if (part != null) {
+                        figures.part(part, tokens);
+                    } else if (other != null) {
+                        figures.partIfAbsent(other, tokens);
+                    }
+                }
             }
         }
 
         @Override
         public void endEvent() {
+            if (event.isEmpty()) {
+                event.takeLater(groq);
+            }
             if (!event.isEmpty()) {
                 event.addReasoningBesideOutput();
                 figures.takeLater(event);

@@ -76,13 +76,17 @@ public final class UsageFigures {
     }
 
     /**
-     * Adds reasoning to the output, which is inclusive, where the total says that it is beside it: xAI's is input + output +
-     * reasoning.
+     * Adds the reasoning to the output if it is beside it, for a family whose members differ in that: the total says so, or
+     * where there is none, that the reasoning exceeds the output.
      */
-    void addReasoningBesideOutput() {
+    public void addReasoningBesideOutput() {
         long reasoning = parts[TokenPart.REASONING_OUTPUT.ordinal()];
-        if (reasoning > 0 && isWhole() && total == plus(plus(input, output), reasoning)) {
-            output = plus(output, reasoning);
+        if (reasoning <= 0 || output == ABSENT) {
+            return;
+        }
+        long inclusive = plus(output, reasoning);
+        if (total == ABSENT ? reasoning > output : total == plus(input, inclusive)) {
+            output = inclusive;
         }
     }
 

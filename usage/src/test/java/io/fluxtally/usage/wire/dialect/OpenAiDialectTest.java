@@ -252,6 +252,35 @@ class OpenAiDialectTest {
     }
 
     @Test
+    @DisplayName("Groq: the usage inside x_groq counts if it stands alone, and once if it stands twice")
+    void groq() {
+        String counts = "{\"queue_time\":0.02,\"prompt_tokens\":24,\"completion_tokens\":13,\"total_tokens\":37,"
+                + "\"completion_tokens_details\":{\"reasoning_tokens\":9}}";
+        TokenUsage expected = TokenUsage.builder()
+                .inputTokens(24)
+                .outputTokens(13)
+                .part(TokenPart.REASONING_OUTPUT, 9)
+                .build();
+
+        for (String usage : new String[] {"null", counts}) {
+            String finish = openAiFinish(usage)
+                    .replace("\"choices\"", "\"x_groq\":{\"id\":\"req_1\",\"usage\":" + counts + "},\"choices\"");
+
+            assertBooked(tap.openAiStream(events(finish, DONE), CANCEL), COMPLETED, REPORTED, expected);
+        }
+    }
+
+    @ParameterizedTest
+    @DisplayName("T13: reasoning is added to the output only where the figures say that it is beside it")
+    @CsvSource({"10, 4, ',\"total_tokens\":22', 10", "2, 4, ',\"total_tokens\":18', 6", "2, 4, '', 6", "10, 4, '', 10"})
+    void reasoningInsideOrBeside(long completion, long reasoning, String total, long output) {
+        RequestUsage request = tap.openAiCall(openAiCall("""
+                {"prompt_tokens":12,"completion_tokens":%d%s,"completion_tokens_details":{"reasoning_tokens":%d}}""".formatted(completion, total, reasoning)));
+
+        assertThat(request.usage().outputTokens()).isEqualTo(output);
+    }
+
+    @Test
     void theDetailsWinOverDeepSeeksHitTokensInAnyOrder() {
         String hit = "\"prompt_cache_hit_tokens\":320";
         String details = "\"prompt_tokens_details\":{\"cached_tokens\":321}";
