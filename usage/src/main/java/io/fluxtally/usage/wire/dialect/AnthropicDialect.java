@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonParser;
 import io.fluxtally.usage.TokenPart;
 import io.fluxtally.usage.TokenUsage;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -13,6 +14,8 @@ import org.jspecify.annotations.Nullable;
  * <p>A stream reports input and cache at its start and the output at its end; where the end repeats a field, it corrects
  * it, so the last of each field counts (server tools raise the input on the way). {@code input_tokens} leaves out what was
  * read from the cache and written to it; here both are added, since input is inclusive. Reasoning is inside the output.
+ * What the compaction of a long conversation took is billed too but in none of these: it is added from
+ * {@code iterations}, whose other entries the counts include (Anthropic's documentation of compaction).
  *
  * <p>A body is taken for a response of this family if the request went to the messages endpoint, or if it is a stream
  * whose events name their types.
@@ -26,6 +29,8 @@ public final class AnthropicDialect implements Dialect {
             "cache_creation_input_tokens",
             "output_tokens_details.thinking_tokens");
 
+    private static final String ITERATION = "iterations[]";
+
     private static final int INPUT = 0;
     private static final int OUTPUT = 1;
     private static final int CACHE_READ = 2;
@@ -34,8 +39,17 @@ public final class AnthropicDialect implements Dialect {
 
     private static final FieldPaths PATHS = FieldPaths.of(
                     "type", "id", "model", "stop_reason", "delta.stop_reason", "message.id", "message.model")
-            .and(USAGE_FIELDS.stream().map(field -> "usage." + field).toList())
-            .and(USAGE_FIELDS.stream().map(field -> "message.usage." + field).toList());
+            .and(usageFields("usage."))
+            .and(usageFields("message.usage."));
+
+    private static List<String> usageFields(String usage) {
+        List<String> fields = new ArrayList<>(List.of(usage + ITERATION, usage + ITERATION + ".type"));
+        for (String field : USAGE_FIELDS) {
+            fields.add(usage + field);
+            fields.add(usage + ITERATION + '.' + field);
+        }
+        return fields;
+    }
 
     /** The dialect. */
     public AnthropicDialect() {}
@@ -69,6 +83,13 @@ public final class AnthropicDialect implements Dialect {
         private final RawFigures usage = new RawFigures(USAGE_FIELDS.size());
         private final RawFigures event = new RawFigures(USAGE_FIELDS.size());
 
+        /** What compaction took: as last reported, in this event, and in this iteration of it. */
+        private final RawFigures compaction = new RawFigures(USAGE_FIELDS.size());
+
+        private final RawFigures eventCompaction = new RawFigures(USAGE_FIELDS.size());
+        private final RawFigures iteration = new RawFigures(USAGE_FIELDS.size());
+        private boolean isCompaction;
+
         private boolean sawUsage;
         private boolean isStream;
         private boolean finished;
@@ -85,6 +106,22 @@ public final class AnthropicDialect implements Dialect {
         @Override
         public void beginEvent() {
             event.clear();
+            eventCompaction.clear();
+        }
+
+        @Override
+        public void start(String path) {
+            if (path.endsWith(ITERATION)) {
+                iteration.clear();
+                isCompaction = false;
+            }
+        }
+
+        @Override
+        public void end(String path) {
+            if (path.endsWith(ITERATION) && isCompaction) {
+                eventCompaction.add(iteration);
+            }
         }
 
         @Override
@@ -108,11 +145,21 @@ public final class AnthropicDialect implements Dialect {
         }
 
         private void figure(String field, JsonParser value) throws IOException {
-            event.set(USAGE_FIELDS.indexOf(field), UsageFigures.tokens(value));
+            if (!field.startsWith(ITERATION)) {
+                event.set(USAGE_FIELDS.indexOf(field), UsageFigures.tokens(value));
+                return;
+            }
+            int figure = USAGE_FIELDS.indexOf(field.substring(field.indexOf('.') + 1));
+            if (figure >= 0) {
+                iteration.set(figure, UsageFigures.tokens(value));
+            } else {
+                isCompaction = value.getValueAsString("").equals("compaction");
+            }
         }
 
         @Override
         public void endEvent() {
+            compaction.takeLater(eventCompaction);
             if (usage.takeLater(event)) {
                 sawUsage = true;
                 usageFinal = finished;
@@ -146,17 +193,22 @@ public final class AnthropicDialect implements Dialect {
 
         private UsageFigures figures() {
             UsageFigures figures = new UsageFigures();
-            long input = usage.get(INPUT);
-            long read = usage.get(CACHE_READ);
-            long written = usage.get(CACHE_CREATION);
-            if (input >= 0) {
-                figures.input(UsageFigures.plus(UsageFigures.plus(input, read), written));
+            long read = sum(CACHE_READ);
+            long written = sum(CACHE_CREATION);
+            if (usage.get(INPUT) >= 0) {
+                figures.input(UsageFigures.plus(UsageFigures.plus(sum(INPUT), read), written));
             }
-            figures.output(usage.get(OUTPUT));
+            if (usage.get(OUTPUT) >= 0) {
+                figures.output(sum(OUTPUT));
+            }
             figures.part(TokenPart.CACHE_READ_INPUT, read);
             figures.part(TokenPart.CACHE_CREATION_INPUT, written);
-            figures.part(TokenPart.REASONING_OUTPUT, usage.get(THINKING));
+            figures.part(TokenPart.REASONING_OUTPUT, sum(THINKING));
             return figures;
+        }
+
+        private long sum(int figure) {
+            return UsageFigures.plus(usage.get(figure), compaction.get(figure));
         }
     }
 }

@@ -35,6 +35,13 @@ final class RawFigures {
         return figures[index];
     }
 
+    /** Adds other figures to these; what neither has stays away. */
+    void add(RawFigures more) {
+        for (int i = 0; i < figures.length; i++) {
+            figures[i] = UsageFigures.plus(figures[i], more.figures[i]);
+        }
+    }
+
     /** Takes what a later event says; what it leaves out stays. Returns whether it says anything. */
     boolean takeLater(RawFigures later) {
         boolean any = false;

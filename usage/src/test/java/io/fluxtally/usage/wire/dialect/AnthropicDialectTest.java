@@ -147,6 +147,25 @@ class AnthropicDialectTest {
     }
 
     @Test
+    @DisplayName("what compaction took is billed beside the counts, and added; other iterations are inside them")
+    void compaction() {
+        String usage = """
+                {"input_tokens":23000,"output_tokens":1000,"cache_read_input_tokens":40,"cache_creation_input_tokens":0,"iterations":[{"type":"compaction","input_tokens":180000,"output_tokens":3500,"cache_read_input_tokens":500,"cache_creation_input_tokens":60},{"input_tokens":7,"output_tokens":1,"type":"compaction"},{"type":"message","input_tokens":23000,"output_tokens":1000},{"type":"fallback_message","input_tokens":99,"output_tokens":99},null]}""";
+        TokenUsage expected = usage(23000 + 40 + 180000 + 500 + 60 + 7, 1000 + 3500 + 1, 540, 60);
+
+        anthropic.assertBooked(anthropic.call(message(usage)), COMPLETED, REPORTED, expected);
+        String stream = events(start(tokens(60385, 1, 0, 0)), delta("\"end_turn\"", usage), delta("null", usage), STOP);
+        anthropic.assertBooked(anthropic.stream(stream, COMPLETE), COMPLETED, REPORTED, expected);
+    }
+
+    @Test
+    @DisplayName("a request for nothing but compaction has counts of zero, and is billed for it")
+    void compactionAlone() {
+        anthropic.assertBooked(anthropic.call(message("""
+                        {"input_tokens":0,"output_tokens":0,"iterations":[{"type":"compaction","input_tokens":180000,"output_tokens":3500}]}""")), COMPLETED, REPORTED, TokenUsage.of(180000, 3500));
+    }
+
+    @Test
     void call() {
         RequestUsage request = anthropic.call(message(tokens(12, 30, 200, 1000)));
 
