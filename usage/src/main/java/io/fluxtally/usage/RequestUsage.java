@@ -2,7 +2,10 @@ package io.fluxtally.usage;
 
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Collections;
+import java.util.Map;
 import java.util.Objects;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,6 +25,10 @@ import org.jspecify.annotations.Nullable;
  * @param requestModel the model asked for
  * @param responseModel the model that answered, by its own account
  * @param usage the tokens, or null exactly if the source is {@link UsageSource#MISSING}
+ * @param reported the figures that the usage was made of as the provider reported them, before they were made inclusive,
+ *     and others beside them (searches, images, seconds), by the provider's own names such as {@code usage.input_tokens},
+ *     sorted; of one response the last of each. Whole numbers only, at most 64 from a response, empty if none were seen.
+ *     Not all of them are tokens, and they are not to be added up over requests unless one knows what they mean
  * @param source where the figure comes from
  * @param outcome how the request ended
  * @param start when the request was sent
@@ -41,6 +48,7 @@ public record RequestUsage(
         @Nullable String requestModel,
         @Nullable String responseModel,
         @Nullable TokenUsage usage,
+        Map<String, Long> reported,
         UsageSource source,
         RequestOutcome outcome,
         Instant start,
@@ -55,6 +63,7 @@ public record RequestUsage(
      */
     public RequestUsage {
         Objects.requireNonNull(requestId, "requestId");
+        reported = Collections.unmodifiableMap(new TreeMap<>(reported));
         Objects.requireNonNull(source, "source");
         Objects.requireNonNull(outcome, "outcome");
         Objects.requireNonNull(start, "start");
@@ -98,6 +107,7 @@ public record RequestUsage(
         private @Nullable String requestModel;
         private @Nullable String responseModel;
         private @Nullable TokenUsage usage;
+        private Map<String, Long> reported = Map.of();
         private UsageSource source = UsageSource.MISSING;
         private RequestOutcome outcome = RequestOutcome.COMPLETED;
         private @Nullable Duration timeToFirstChunk;
@@ -175,6 +185,12 @@ public record RequestUsage(
             return this;
         }
 
+        /** Sets the figures as the provider reported them, by its own names; none unless set. */
+        public Builder reported(Map<String, Long> value) {
+            this.reported = value;
+            return this;
+        }
+
         /** Sets how the request ended; {@code COMPLETED} unless set. */
         public Builder outcome(RequestOutcome value) {
             this.outcome = value;
@@ -208,6 +224,7 @@ public record RequestUsage(
                     requestModel,
                     responseModel,
                     usage,
+                    reported,
                     source,
                     outcome,
                     start,

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
 import java.time.Duration;
+import java.util.Map;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -24,6 +25,7 @@ class RequestUsageTest {
         assertThat(request.outcome()).isEqualTo(RequestOutcome.COMPLETED);
         assertThat(request.attempt()).isEqualTo(1);
         assertThat(request.duration()).isEqualTo(Duration.ZERO);
+        assertThat(request.reported()).isEmpty();
         assertThat(request)
                 .extracting(
                         RequestUsage::runId,
@@ -54,6 +56,7 @@ class RequestUsageTest {
                 .requestModel("qwen")
                 .responseModel("qwen-plus")
                 .usage(TokenUsage.of(1, 2), UsageSource.PARTIAL)
+                .reported(Map.of("usage.input_tokens", 1L))
                 .outcome(RequestOutcome.CANCELLED)
                 .timeToFirstChunk(Duration.ofMillis(4))
                 .duration(Duration.ofMillis(5))
@@ -73,6 +76,7 @@ class RequestUsageTest {
                         "qwen",
                         "qwen-plus",
                         TokenUsage.of(1, 2),
+                        Map.of("usage.input_tokens", 1L),
                         UsageSource.PARTIAL,
                         RequestOutcome.CANCELLED,
                         Samples.START,

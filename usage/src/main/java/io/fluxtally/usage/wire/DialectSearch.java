@@ -9,6 +9,7 @@ import io.fluxtally.usage.wire.dialect.ResponseReading;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -65,6 +66,11 @@ final class DialectSearch {
         return found;
     }
 
+    /** The figures of the response as its provider reports them, if it was recognised. */
+    Map<String, Long> reported() {
+        return found == null ? Map.of() : candidates.get(0).walk.reported();
+    }
+
     /** Whether to read no further. A document that is not at its end yet has its say before. */
     boolean givesUp(long bytesRead) {
         if (expected || found != null || bytesRead <= UNEXPECTED_BYTES) {
@@ -118,6 +124,7 @@ final class DialectSearch {
     void endEvent() {
         for (Candidate candidate : candidates) {
             candidate.reading.endEvent();
+            candidate.walk.ended();
         }
         recognise();
     }

@@ -6,6 +6,7 @@ import io.fluxtally.usage.wire.dialect.FieldPaths;
 import io.fluxtally.usage.wire.dialect.ResponseReading;
 import java.io.IOException;
 import java.util.Arrays;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,6 +18,7 @@ final class JsonWalk {
 
     private final FieldPaths paths;
     private final ResponseReading reading;
+    private final ReportedFigures reported = new ReportedFigures();
 
     /** The objects and arrays that the walk is in, outermost first. */
     private FieldPaths.Node[] within = new FieldPaths.Node[8];
@@ -24,6 +26,9 @@ final class JsonWalk {
     private int depth;
     private int skipped;
     private FieldPaths.@Nullable Node next;
+
+    /** The depth of the place whose numbers are all kept as reported, or 0 outside one. */
+    private int reportedFrom;
 
     JsonWalk(FieldPaths paths, ResponseReading reading) {
         this.paths = paths;
@@ -35,6 +40,18 @@ final class JsonWalk {
         depth = 0;
         skipped = 0;
         next = null;
+        reportedFrom = 0;
+        reported.beginEvent();
+    }
+
+    /** The document was read to its end. */
+    void ended() {
+        reported.endEvent();
+    }
+
+    /** The figures of all documents as their provider reports them. */
+    Map<String, Long> reported() {
+        return reported.toMap();
     }
 
     /** Takes one token; the parser stands at it. Returns whether it ended the document. */
@@ -47,7 +64,7 @@ final class JsonWalk {
             }
             case START_OBJECT, START_ARRAY -> start(token);
             case END_OBJECT, END_ARRAY -> end();
-            default -> value(parser);
+            default -> value(token, parser);
         }
         return depth == 0 && skipped == 0;
     }
@@ -66,6 +83,9 @@ final class JsonWalk {
             within = Arrays.copyOf(within, depth * 2);
         }
         within[depth++] = node;
+        if (reportedFrom == 0 && node.reportedName() != null) {
+            reportedFrom = depth;
+        }
         next = token == JsonToken.START_ARRAY ? node.element() : null;
         if (node.isWanted()) {
             reading.start(node.path());
@@ -77,6 +97,9 @@ final class JsonWalk {
             skipped--;
             return;
         }
+        if (depth == reportedFrom) {
+            reportedFrom = 0;
+        }
         FieldPaths.Node node = within[--depth];
         next = depth == 0 ? null : within[depth - 1].element();
         if (node.isWanted()) {
@@ -84,13 +107,19 @@ final class JsonWalk {
         }
     }
 
-    private void value(JsonParser parser) throws IOException {
-        if (skipped > 0) {
-            return;
-        }
-        FieldPaths.Node node = here();
+    private void value(JsonToken token, JsonParser parser) throws IOException {
+        FieldPaths.Node node = skipped > 0 ? null : here();
         if (node != null && node.isWanted()) {
             reading.value(node.path(), parser);
+        }
+        if (token.isNumeric()) {
+            String name = node == null ? null : node.reportedName();
+            String around = reportedFrom == 0 ? null : within[reportedFrom - 1].reportedName();
+            if (name != null) {
+                reported.takeKnown(name, parser);
+            } else if (around != null) {
+                reported.takeOther(around, depth - reportedFrom + 1 + skipped, parser);
+            }
         }
     }
 

@@ -374,7 +374,7 @@ public final class WireRequest implements ModelCall.OpenRequest {
             String id = reading == null ? null : reading.responseId();
             request.responseId(id != null ? id : responseId);
             request.responseModel(reading == null ? null : reading.model());
-            request.provider(search.provider());
+            request.provider(search.provider()).reported(search.reported());
             String requestModel = search.requestModel();
             if (requestModel != null) {
                 request.requestModel(requestModel);

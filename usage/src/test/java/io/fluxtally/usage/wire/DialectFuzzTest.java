@@ -104,6 +104,11 @@ class DialectFuzzTest {
         assertThat(MeasuringFailures.count()).as("failures of the measuring").isEqualTo(failures);
     }
 
+    private static void assertFewReported(RequestUsage request) {
+        assertThat(request.reported()).hasSizeLessThanOrEqualTo(64);
+        assertThat(request.reported().keySet()).allMatch(name -> name.length() < 256);
+    }
+
     private void anyBody(FuzzedFamily family, FuzzInput in) {
         String type = in.oneOf(TYPES);
         Ending ending = in.oneOf(Ending.values());
@@ -112,6 +117,7 @@ class DialectFuzzTest {
         feed(small, family, type, in.rest(), new Random(seed), ending);
 
         RequestUsage request = small.only();
+        assertFewReported(request);
         assertThat(request.usage() == null).isEqualTo(request.source() == UsageSource.MISSING);
     }
 
@@ -126,9 +132,13 @@ class DialectFuzzTest {
         feed(tap, family, answer.type(), whole ? body : Arrays.copyOf(body, cut), new Random(seed), ending);
 
         RequestUsage request = tap.only();
+        assertFewReported(request);
         if (whole) {
             assertThat(request.usage()).as("usage of %s", answer).isEqualTo(answer.usage());
             assertThat(request.outcome()).as("outcome of %s", answer).isEqualTo(RequestOutcome.COMPLETED);
+        }
+        if (whole) {
+            assertThat(request.reported()).as("figures of %s", answer).containsEntry(answer.field(), answer.figure());
         }
         if (whole && !answer.garbled()) {
             assertThat(request.source()).as("source of %s", answer).isEqualTo(UsageSource.REPORTED);

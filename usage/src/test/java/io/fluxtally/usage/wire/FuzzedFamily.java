@@ -45,7 +45,8 @@ enum FuzzedFamily {
                     .part(TokenPart.CACHE_READ_INPUT, cached)
                     .part(TokenPart.REASONING_OUTPUT, reasoningSum)
                     .build();
-            return call ? Answer.document(in, frames.get(0), usage) : Answer.events(in, frames, usage);
+            Answer answer = call ? Answer.document(in, frames.get(0), usage) : Answer.events(in, frames, usage);
+            return answer.reporting("usage.input_tokens", input);
         }
     },
     OPENAI("/v1/chat/completions") {
@@ -59,7 +60,8 @@ enum FuzzedFamily {
             String last = openAiUsage(json, input, output, cached, reasoning);
             TokenUsage usage = usage(input, output, cached, reasoning);
             if (in.onceIn(4)) {
-                return Answer.document(in, openAiChunk(json, "\"stop\"", last), usage);
+                return Answer.document(in, openAiChunk(json, "\"stop\"", last), usage)
+                        .reporting("usage.prompt_tokens", input);
             }
             List<String> chunks = new ArrayList<>();
             boolean running = in.onceIn(2);
@@ -73,7 +75,7 @@ enum FuzzedFamily {
                 chunks.add(json.object(in.oneOf("\"choices\":[]", "\"choices\":null"), field("usage", last)));
             }
             chunks.add("[DONE]");
-            return Answer.events(in, chunks, usage);
+            return Answer.events(in, chunks, usage).reporting("usage.completion_tokens", output);
         }
     },
     RESPONSES("/v1/responses") {
@@ -94,7 +96,7 @@ enum FuzzedFamily {
             String end = in.oneOf("completed", "incomplete");
             String response = response(json, end, figures);
             if (in.onceIn(4)) {
-                return Answer.document(in, response, usage);
+                return Answer.document(in, response, usage).reporting("usage.total_tokens", input + output);
             }
             List<String> events = new ArrayList<>();
             events.add(json.object(
@@ -104,7 +106,7 @@ enum FuzzedFamily {
                 events.add(json.object("\"type\":\"response.output_text.delta\"", field("delta", json.text())));
             }
             events.add(json.object(field("type", "\"response." + end + "\""), field("response", response)));
-            return Answer.events(in, events, usage);
+            return Answer.events(in, events, usage).reporting("usage.input_tokens_details.cached_tokens", cached);
         }
     },
     ANTHROPIC("/v1/messages") {
@@ -115,13 +117,14 @@ enum FuzzedFamily {
             long read = in.tokens();
             long written = in.tokens();
             long output = in.tokens();
+            long compacted = in.onceIn(2) ? in.tokens() : 0;
             TokenUsage usage = TokenUsage.builder()
-                    .inputTokens(input + read + written)
-                    .outputTokens(output)
+                    .inputTokens(input + read + written + compacted)
+                    .outputTokens(output + compacted)
                     .part(TokenPart.CACHE_READ_INPUT, read)
                     .part(TokenPart.CACHE_CREATION_INPUT, written)
                     .build();
-            String figures = anthropicUsage(json, input, read, written, output);
+            String figures = anthropicUsage(json, input, read, written, output, compacted);
             if (in.onceIn(4)) {
                 String message = json.object(
                         "\"id\":\"msg_1\"",
@@ -129,12 +132,12 @@ enum FuzzedFamily {
                         "\"stop_reason\":\"end_turn\"",
                         field("content", "[" + json.object(field("text", json.text())) + "]"),
                         field("usage", figures));
-                return Answer.document(in, message, usage);
+                return Answer.document(in, message, usage).reporting("usage.input_tokens", input);
             }
             boolean outputOnly = in.onceIn(2);
             String first = outputOnly
-                    ? anthropicUsage(json, input, read, written, 1)
-                    : anthropicUsage(json, in.tokens(), in.tokens(), in.tokens(), 1);
+                    ? anthropicUsage(json, input, read, written, 1, 0)
+                    : anthropicUsage(json, in.tokens(), in.tokens(), in.tokens(), 1, 0);
             List<String> events = new ArrayList<>();
             events.add(json.object(
                     "\"type\":\"message_start\"",
@@ -145,10 +148,12 @@ enum FuzzedFamily {
                         "\"type\":\"content_block_delta\"", field("delta", json.object(field("text", json.text())))));
             }
             String delta = json.object("\"stop_reason\":\"end_turn\"");
-            String last = outputOnly ? json.object(field("output_tokens", output)) : figures;
+            String last = outputOnly
+                    ? json.object(field("output_tokens", output), field("iterations", iterations(json, compacted)))
+                    : figures;
             events.add(json.object("\"type\":\"message_delta\"", field("delta", delta), field("usage", last)));
             events.add(json.object("\"type\":\"message_stop\""));
-            return Answer.events(in, events, usage);
+            return Answer.events(in, events, usage).reporting("usage.input_tokens", input);
         }
     },
     GEMINI("/v1beta/models/gemini-x:streamGenerateContent") {
@@ -183,9 +188,10 @@ enum FuzzedFamily {
             }
             TokenUsage usage = usage(prompt + tools, candidates + thoughts, cached, thoughts);
             if (more == 0 && in.onceIn(2)) {
-                return Answer.document(in, chunks.get(0), usage);
+                return Answer.document(in, chunks.get(0), usage).reporting("usageMetadata.promptTokenCount", prompt);
             }
-            return in.onceIn(2) ? Answer.array(in, chunks, usage) : Answer.events(in, chunks, usage);
+            Answer answer = in.onceIn(2) ? Answer.array(in, chunks, usage) : Answer.events(in, chunks, usage);
+            return answer.reporting("usageMetadata.candidatesTokenCount", candidates);
         }
     },
     OLLAMA("/api/chat") {
@@ -203,7 +209,7 @@ enum FuzzedFamily {
                     field("message", json.object(field("content", json.text()))));
             TokenUsage usage = TokenUsage.of(input, output);
             if (shape == 3) {
-                return Answer.document(in, last, usage);
+                return Answer.document(in, last, usage).reporting("prompt_eval_count", input);
             }
             List<String> lines = new ArrayList<>();
             int more = in.below(4);
@@ -211,16 +217,28 @@ enum FuzzedFamily {
                 lines.add(json.object("\"done\":false", field("message", json.object(field("content", json.text())))));
             }
             lines.add(last);
-            return shape == 2 ? Answer.records(in, lines, usage) : Answer.lines(in, lines, usage);
+            Answer answer = shape == 2 ? Answer.records(in, lines, usage) : Answer.lines(in, lines, usage);
+            return answer.reporting("eval_count", output);
         }
     };
 
     /**
      * A whole answer as it is on the wire.
      *
+     * @param field a field that the usage was made of
+     * @param figure the last figure in it
      * @param garbled whether a part of it cannot be read, so that what is read of it may count as less than final
      */
-    record Answer(String type, String body, TokenUsage usage, boolean garbled) {
+    record Answer(String type, String body, TokenUsage usage, boolean garbled, String field, long figure) {
+
+        private Answer(String type, String body, TokenUsage usage, boolean garbled) {
+            this(type, body, usage, garbled, "", 0);
+        }
+
+        /** The same, with a figure as it is reported. */
+        private Answer reporting(String name, long last) {
+            return new Answer(type, body, usage, garbled, name, last);
+        }
 
         private static Answer events(FuzzInput in, List<String> documents, TokenUsage usage) {
             JunkWire wire = new JunkWire(in);
@@ -313,11 +331,21 @@ enum FuzzedFamily {
                 field("usage", usage));
     }
 
-    private static String anthropicUsage(JunkJson json, long input, long read, long written, long output) {
+    private static String anthropicUsage(
+            JunkJson json, long input, long read, long written, long output, long compacted) {
         return json.object(
                 field("input_tokens", input),
                 field("cache_read_input_tokens", read),
                 field("cache_creation_input_tokens", written),
-                field("output_tokens", output));
+                field("output_tokens", output),
+                field("iterations", iterations(json, compacted)));
+    }
+
+    /** An iteration that is inside the counts, and one that is beside them. */
+    private static String iterations(JunkJson json, long compacted) {
+        String message = json.object("\"type\":\"message\"", "\"input_tokens\":7", "\"output_tokens\":7");
+        String compaction = json.object(
+                "\"type\":\"compaction\"", field("input_tokens", compacted), field("output_tokens", compacted));
+        return compacted == 0 ? "[" + message + "]" : "[" + compaction + "," + message + "]";
     }
 }

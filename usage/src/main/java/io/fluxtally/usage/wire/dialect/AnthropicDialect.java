@@ -40,7 +40,9 @@ public final class AnthropicDialect implements Dialect {
     private static final FieldPaths PATHS = FieldPaths.of(
                     "type", "id", "model", "stop_reason", "delta.stop_reason", "message.id", "message.model")
             .and(usageFields("usage."))
-            .and(usageFields("message.usage."));
+            .and(usageFields("message.usage."))
+            .reporting("usage")
+            .reporting("message.usage", "usage");
 
     private static List<String> usageFields(String usage) {
         List<String> fields = new ArrayList<>(List.of(usage + ITERATION, usage + ITERATION + ".type"));

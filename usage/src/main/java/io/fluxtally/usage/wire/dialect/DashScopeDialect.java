@@ -64,7 +64,8 @@ public final class DashScopeDialect implements Dialect {
                     "usage.total_tokens")
             .and(PARTS.keySet())
             .and(OLDER_PARTS.keySet())
-            .and(CACHE_WRITES);
+            .and(CACHE_WRITES)
+            .reporting("usage");
 
     /** The dialect. */
     public DashScopeDialect() {}

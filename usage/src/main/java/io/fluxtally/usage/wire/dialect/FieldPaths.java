@@ -16,11 +16,17 @@ import org.jspecify.annotations.Nullable;
 public final class FieldPaths {
 
     private final List<String> paths;
+
+    /** Places whose numbers are kept as reported, each with the name that they are kept under. */
+    private final Map<String, String> reported;
+
     private final Node root = new Node("");
 
-    private FieldPaths(List<String> paths) {
+    private FieldPaths(List<String> paths, Map<String, String> reported) {
         this.paths = List.copyOf(paths);
-        this.paths.forEach(this::want);
+        this.reported = Map.copyOf(reported);
+        this.paths.forEach(path -> node(path).wanted = true);
+        this.reported.forEach((path, name) -> node(path).reportAs(name));
     }
 
     /**
@@ -29,7 +35,7 @@ public final class FieldPaths {
      * @throws IllegalArgumentException if a path has an empty name in it
      */
     public static FieldPaths of(String... paths) {
-        return new FieldPaths(List.of(paths));
+        return new FieldPaths(List.of(paths), Map.of());
     }
 
     /**
@@ -40,10 +46,31 @@ public final class FieldPaths {
     public FieldPaths and(Collection<String> more) {
         List<String> all = new ArrayList<>(paths);
         all.addAll(more);
-        return new FieldPaths(all);
+        return new FieldPaths(all, reported);
     }
 
-    private void want(String path) {
+    /**
+     * These places, and that the numbers in one are kept as the provider reports them, whether they are wanted or not.
+     *
+     * @throws IllegalArgumentException if the path has an empty name in it
+     */
+    public FieldPaths reporting(String path) {
+        return reporting(path, path);
+    }
+
+    /**
+     * These places, and that the numbers in one are kept as the provider reports them under another name: that of a place
+     * which says the same in another event.
+     *
+     * @throws IllegalArgumentException if the path has an empty name in it
+     */
+    public FieldPaths reporting(String path, String name) {
+        Map<String, String> all = new HashMap<>(reported);
+        all.put(path, name);
+        return new FieldPaths(paths, all);
+    }
+
+    private Node node(String path) {
         Node node = root;
         for (String step : path.replace("[]", ".[]").split("\\.", -1)) {
             if (step.isEmpty()) {
@@ -52,7 +79,7 @@ public final class FieldPaths {
             }
             node = node.child(step);
         }
-        node.wanted = true;
+        return node;
     }
 
     /** The document itself. */
@@ -67,6 +94,7 @@ public final class FieldPaths {
 
         private final String path;
         private boolean wanted;
+        private @Nullable String reportedName;
         private final Map<String, Node> children = new HashMap<>();
 
         /** Apart from the fields, one of which may be named like it. */
@@ -84,6 +112,16 @@ public final class FieldPaths {
         /** Whether this place itself is wanted, and not only one inside it. */
         public boolean isWanted() {
             return wanted;
+        }
+
+        /** The name that the numbers at this place or in it are kept under as reported, or null if they are not. */
+        public @Nullable String reportedName() {
+            return reportedName;
+        }
+
+        private void reportAs(String name) {
+            reportedName = name;
+            children.forEach((field, node) -> node.reportAs(name + '.' + field));
         }
 
         /** The place of a field, or null if nothing in it is wanted. */

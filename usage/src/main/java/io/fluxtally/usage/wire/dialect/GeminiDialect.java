@@ -41,7 +41,8 @@ public final class GeminiDialect implements Dialect {
                     "candidates[]",
                     "candidates[].index",
                     "candidates[].finishReason")
-            .and(USAGE_FIELDS);
+            .and(USAGE_FIELDS)
+            .reporting("usageMetadata");
 
     /** The dialect. */
     public GeminiDialect() {}

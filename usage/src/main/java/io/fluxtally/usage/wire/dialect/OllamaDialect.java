@@ -14,7 +14,13 @@ import org.jspecify.annotations.Nullable;
  */
 public final class OllamaDialect implements Dialect {
 
-    private static final FieldPaths PATHS = FieldPaths.of("model", "done", "error", "prompt_eval_count", "eval_count");
+    private static final FieldPaths PATHS = FieldPaths.of("model", "done", "error", "prompt_eval_count", "eval_count")
+            .reporting("prompt_eval_count")
+            .reporting("eval_count")
+            .reporting("total_duration")
+            .reporting("load_duration")
+            .reporting("prompt_eval_duration")
+            .reporting("eval_duration");
 
     /** The dialect. */
     public OllamaDialect() {}

@@ -69,7 +69,9 @@ public final class OpenAiDialect implements Dialect {
             .and(COUNTS)
             .and(PARTS.keySet())
             .and(OTHER_PARTS.keySet())
-            .and(COUNTS.stream().map(GROQ::concat).toList());
+            .and(COUNTS.stream().map(GROQ::concat).toList())
+            .reporting("usage")
+            .reporting("x_groq.usage");
 
     /** The dialect. */
     public OpenAiDialect() {}

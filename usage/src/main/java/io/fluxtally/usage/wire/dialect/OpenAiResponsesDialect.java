@@ -44,7 +44,9 @@ public final class OpenAiResponsesDialect implements Dialect {
             .and(FIELDS)
             .and(PARTS.keySet())
             .and(FIELDS.stream().map(NESTED::concat).toList())
-            .and(PARTS.keySet().stream().map(NESTED::concat).toList());
+            .and(PARTS.keySet().stream().map(NESTED::concat).toList())
+            .reporting("usage")
+            .reporting(NESTED + "usage", "usage");
 
     /** The dialect. */
     public OpenAiResponsesDialect() {}

@@ -18,6 +18,7 @@ import io.fluxtally.usage.TokenPart;
 import io.fluxtally.usage.TokenUsage;
 import io.fluxtally.usage.wire.TapUnderTest;
 import java.util.Arrays;
+import java.util.Map;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -326,5 +327,23 @@ class AnthropicDialectTest {
         RequestUsage request = anthropic.call(message(usage));
 
         assertThat(request.usage().inputTokens()).isEqualTo(Long.MAX_VALUE);
+    }
+
+    @Test
+    @DisplayName("the figures are there as reported: the input without the cache, the last of each field")
+    void asReported() {
+        RequestUsage request =
+                anthropic.stream(events(start(tokens(10, 1, 100, 1000)), delta("\"end_turn\"", """
+                                {"output_tokens":30,"server_tool_use":{"web_search_requests":2},"iterations":[{"type":"message","input_tokens":10}]}"""), STOP), COMPLETE);
+
+        assertThat(request.usage().inputTokens()).isEqualTo(1110);
+        assertThat(request.reported())
+                .containsExactlyInAnyOrderEntriesOf(Map.of(
+                        "usage.input_tokens", 10L,
+                        "usage.output_tokens", 30L,
+                        "usage.cache_read_input_tokens", 100L,
+                        "usage.cache_creation_input_tokens", 1000L,
+                        "usage.server_tool_use.web_search_requests", 2L,
+                        "usage.iterations[0].input_tokens", 10L));
     }
 }

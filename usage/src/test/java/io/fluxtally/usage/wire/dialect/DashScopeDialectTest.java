@@ -19,6 +19,7 @@ import io.fluxtally.usage.TokenPart;
 import io.fluxtally.usage.TokenUsage;
 import io.fluxtally.usage.UsageSource;
 import io.fluxtally.usage.wire.TapUnderTest;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -412,5 +413,23 @@ class DashScopeDialectTest {
                         dashScope("a", "null", tokens(260, 12)),
                         dashScope("b", "null", tokens(260, 54)),
                         dashScope("", "stop", tokens(260, 80))));
+    }
+
+    @Test
+    @DisplayName("the figures are there as reported, with searches, images and seconds beside the tokens")
+    void asReported() {
+        RequestUsage request = tap.dashScopeStream(
+                dashScopeEvents(dashScope("a", "null", "{}"), dashScope("b", "stop", """
+                                {"input_tokens":20,"output_tokens":3,"input_tokens_details":{"cached_tokens":7},"plugins":{"search":{"count":1,"strategy":"turbo"}},"image_count":2,"seconds":4}""")), COMPLETE);
+
+        assertThat(request.usage().cacheReadInputTokens()).hasValue(7);
+        assertThat(request.reported())
+                .containsExactlyInAnyOrderEntriesOf(Map.of(
+                        "usage.input_tokens", 20L,
+                        "usage.output_tokens", 3L,
+                        "usage.input_tokens_details.cached_tokens", 7L,
+                        "usage.plugins.search.count", 1L,
+                        "usage.image_count", 2L,
+                        "usage.seconds", 4L));
     }
 }

@@ -106,13 +106,14 @@ final class Endpoint {
     }
 
     private static String show(RequestUsage request) {
-        return "%s %s %s %s %s %s"
+        return "%s %s %s %s %s %s %s"
                 .formatted(
                         request.provider(),
                         request.responseId(),
                         request.responseModel(),
                         request.outcome(),
                         request.source(),
-                        request.usage());
+                        request.usage(),
+                        request.reported());
     }
 }

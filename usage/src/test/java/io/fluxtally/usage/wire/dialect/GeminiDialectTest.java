@@ -18,6 +18,7 @@ import io.fluxtally.usage.RequestUsage;
 import io.fluxtally.usage.TokenPart;
 import io.fluxtally.usage.TokenUsage;
 import io.fluxtally.usage.wire.TapUnderTest;
+import java.util.Map;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -287,5 +288,25 @@ class GeminiDialectTest {
 
         assertThat(request.usage().inputTokens()).isEqualTo(Long.MAX_VALUE);
         assertThat(request.usage().outputTokens()).isEqualTo(Long.MAX_VALUE);
+    }
+
+    @Test
+    @DisplayName("the figures are there as reported: what tools put in and what was thought apart, and each modality")
+    void asReported() {
+        Map<String, Long> expected = Map.of(
+                "usageMetadata.promptTokenCount", 12L,
+                "usageMetadata.candidatesTokenCount", 71L,
+                "usageMetadata.toolUsePromptTokenCount", 65L,
+                "usageMetadata.thoughtsTokenCount", 89L,
+                "usageMetadata.totalTokenCount", 237L,
+                "usageMetadata.promptTokensDetails[0].tokenCount", 12L,
+                "usageMetadata.toolUsePromptTokensDetails[0].tokenCount", 65L);
+
+        assertThat(calls.call(chunk("STOP", TOOLS_AND_THOUGHTS)).reported()).isEqualTo(expected);
+        assertThat(gemini.stream(events(chunk("STOP", TOOLS_AND_THOUGHTS)), COMPLETE)
+                        .reported())
+                .isEqualTo(expected);
+        String array = array(chunk("", tokens(12, 3, 1)), chunk("STOP", TOOLS_AND_THOUGHTS));
+        assertThat(arrays.stream(array, COMPLETE).reported()).isEqualTo(expected);
     }
 }

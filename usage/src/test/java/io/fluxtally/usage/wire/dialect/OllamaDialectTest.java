@@ -15,6 +15,7 @@ import io.fluxtally.usage.RequestOutcome;
 import io.fluxtally.usage.RequestUsage;
 import io.fluxtally.usage.TokenUsage;
 import io.fluxtally.usage.wire.TapUnderTest;
+import java.util.Map;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -226,5 +227,22 @@ class OllamaDialectTest {
         String last = done(counts(1, 2)).replace("\"done\":true", "\"done\":" + junk + ",\"model\":" + junk);
 
         assertThat(ollama.stream(lines(line("a"), last), COMPLETE).source()).isNotEqualTo(REPORTED);
+    }
+
+    @Test
+    @DisplayName("the figures are there as reported, durations in nanoseconds among them, and nothing of the answer")
+    void asReported() {
+        String call =
+                "{\"n\":9,\"message\":{\"tool_calls\":[{\"function\":{\"arguments\":{\"eval_count\":5,\"x\":6}}}]},"
+                        + done(counts(26, 290)).substring(1);
+
+        assertThat(ollama.call(call).reported())
+                .containsExactlyInAnyOrderEntriesOf(Map.of(
+                        "prompt_eval_count", 26L,
+                        "eval_count", 290L,
+                        "total_duration", 4883583458L,
+                        "load_duration", 1334875L,
+                        "prompt_eval_duration", 342546000L,
+                        "eval_duration", 4535599000L));
     }
 }

@@ -23,6 +23,7 @@ import io.fluxtally.usage.TokenPart;
 import io.fluxtally.usage.TokenUsage;
 import io.fluxtally.usage.UsageSource;
 import io.fluxtally.usage.wire.TapUnderTest;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -410,5 +411,25 @@ class OpenAiDialectTest {
                         openAiFinish(promptTokens(100, 44)),
                         openAiUsageOnly(promptTokens(100, 44)),
                         DONE));
+    }
+
+    @Test
+    @DisplayName("the figures are there as reported: xAI's output without its reasoning, Groq's under its own name")
+    void asReported() {
+        assertThat(tap.openAiCall(openAiCall("""
+                                {"prompt_tokens":12,"completion_tokens":2,"total_tokens":354,"completion_tokens_details":{"reasoning_tokens":340},"num_sources_used":3}""")).reported())
+                .containsExactlyInAnyOrderEntriesOf(Map.of(
+                        "usage.prompt_tokens", 12L,
+                        "usage.completion_tokens", 2L,
+                        "usage.total_tokens", 354L,
+                        "usage.completion_tokens_details.reasoning_tokens", 340L,
+                        "usage.num_sources_used", 3L));
+        String groq = openAiFinish("null")
+                .replace(
+                        "\"choices\"",
+                        "\"x_groq\":{\"usage\":{\"prompt_tokens\":24,\"completion_tokens\":13}},\"choices\"");
+        assertThat(tap.openAiStream(events(groq, DONE), COMPLETE).reported())
+                .containsExactlyInAnyOrderEntriesOf(
+                        Map.of("x_groq.usage.prompt_tokens", 24L, "x_groq.usage.completion_tokens", 13L));
     }
 }

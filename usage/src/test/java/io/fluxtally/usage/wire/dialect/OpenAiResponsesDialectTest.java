@@ -18,6 +18,7 @@ import io.fluxtally.usage.TokenPart;
 import io.fluxtally.usage.TokenUsage;
 import io.fluxtally.usage.wire.TapUnderTest;
 import java.util.Arrays;
+import java.util.Map;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -243,5 +244,23 @@ class OpenAiResponsesDialectTest {
 
         assertThat(responses.call(response("resp_1", "completed", usage)).source())
                 .isEqualTo(REPORTED);
+    }
+
+    @Test
+    @DisplayName("the figures are there as reported, by the same names in a stream and in a call")
+    void asReported() {
+        String usage = """
+                {"input_tokens":12,"output_tokens":40,"total_tokens":52,"x_details":[{"input_tokens":12,"x_billing_type":"response_api"}]}""";
+        Map<String, Long> expected = Map.of(
+                "usage.input_tokens", 12L,
+                "usage.output_tokens", 40L,
+                "usage.total_tokens", 52L,
+                "usage.x_details[0].input_tokens", 12L);
+
+        assertThat(responses.stream(begun() + events(event("completed", usage)), COMPLETE)
+                        .reported())
+                .isEqualTo(expected);
+        assertThat(responses.call(response("resp_1", "completed", usage)).reported())
+                .isEqualTo(expected);
     }
 }
