@@ -114,7 +114,15 @@ class DialectFuzzTest {
         Ending ending = in.oneOf(Ending.values());
         int seed = in.below(256);
 
-        feed(small, family, type, in.rest(), new Random(seed), ending);
+        // Often enough to go beyond the limit.
+        int times = 1 + in.below(16);
+        byte[] once = in.rest();
+        ByteBuffer body = ByteBuffer.allocate(once.length * times);
+        while (body.hasRemaining()) {
+            body.put(once);
+        }
+
+        feed(small, family, type, body.array(), new Random(seed), ending);
 
         RequestUsage request = small.only();
         assertFewReported(request);
