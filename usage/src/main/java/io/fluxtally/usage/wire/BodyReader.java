@@ -172,6 +172,11 @@ abstract sealed class BodyReader {
             scanner.feed(bytes);
         }
 
+        @Override
+        long held() {
+            return scanner.held();
+        }
+
         /** A message that is not at its end is none. */
         @Override
         void end() {}

@@ -97,6 +97,16 @@ final class FrameScanner {
         }
     }
 
+    /** How many bytes are held of the message. */
+    long held() {
+        return switch (part) {
+            case PRELUDE, HEADERS -> taken;
+            case PAYLOAD -> headersLength + taken;
+            case CRC -> headersLength + payloadLength + taken;
+            case SKIPPED, LOST -> 0;
+        };
+    }
+
     private byte[] withRoom(byte[] held, int count) {
         int needed = (int) taken + count;
         return needed <= held.length ? held : Arrays.copyOf(held, Math.max(needed, Math.min(limit, held.length * 2)));

@@ -1,6 +1,5 @@
 package io.fluxtally.usage.wire;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.code_intelligence.jazzer.junit.FuzzTest;
@@ -33,7 +32,8 @@ class DialectFuzzTest {
         "application/json-seq",
         "application/jsonl",
         "application/vnd.x+json",
-        "text/plain"
+        "text/plain",
+        Messages.CONTENT_TYPE
     };
 
     private static final int SMALL_LIMIT = 1024;
@@ -72,6 +72,11 @@ class DialectFuzzTest {
     @FuzzTest(maxExecutions = EXECUTIONS, maxDuration = "")
     void ollama(byte[] input) {
         fuzz(FuzzedFamily.OLLAMA, input);
+    }
+
+    @FuzzTest(maxExecutions = EXECUTIONS, maxDuration = "")
+    void bedrock(byte[] input) {
+        fuzz(FuzzedFamily.BEDROCK, input);
     }
 
     @ParameterizedTest
@@ -134,7 +139,7 @@ class DialectFuzzTest {
         Ending ending = in.oneOf(Ending.values());
         int cut = in.onceIn(4) ? in.below(65536) : Integer.MAX_VALUE;
         Answer answer = family.answer(in);
-        byte[] body = answer.body().getBytes(UTF_8);
+        byte[] body = answer.body();
         boolean whole = cut >= body.length;
 
         feed(tap, family, answer.type(), whole ? body : Arrays.copyOf(body, cut), new Random(seed), ending);

@@ -1,6 +1,7 @@
 package io.fluxtally.usage.wire;
 
 import static io.fluxtally.usage.wire.JunkJson.field;
+import static java.nio.charset.StandardCharsets.UTF_8;
 
 import io.fluxtally.usage.TokenPart;
 import io.fluxtally.usage.TokenUsage;
@@ -220,6 +221,46 @@ enum FuzzedFamily {
             Answer answer = shape == 2 ? Answer.records(in, lines, usage) : Answer.lines(in, lines, usage);
             return answer.reporting("eval_count", output);
         }
+    },
+    BEDROCK("/model/m/converse-stream") {
+        @Override
+        Answer answer(FuzzInput in) {
+            JunkJson json = new JunkJson(in, false);
+            long input = in.tokens();
+            long read = in.tokens();
+            long written = in.tokens();
+            long output = in.tokens();
+            TokenUsage usage = TokenUsage.builder()
+                    .inputTokens(input + read + written)
+                    .outputTokens(output)
+                    .part(TokenPart.CACHE_READ_INPUT, read)
+                    .part(TokenPart.CACHE_CREATION_INPUT, written)
+                    .build();
+            String figures = json.object(
+                    field("inputTokens", input),
+                    field("outputTokens", output),
+                    field("cacheReadInputTokens", read),
+                    field("cacheWriteInputTokens", written),
+                    field("totalTokens", input + read + written + output));
+            if (in.onceIn(4)) {
+                String document = json.object(
+                        field("output", json.object(field("message", json.text()))),
+                        "\"stopReason\":\"end_turn\"",
+                        field("usage", figures));
+                return Answer.document(in, document, usage).reporting("usage.inputTokens", input);
+            }
+            List<byte[]> messages = new ArrayList<>();
+            messages.add(Messages.event("messageStart", json.object("\"role\":\"assistant\"")));
+            int more = in.below(4);
+            for (int i = 0; i < more; i++) {
+                messages.add(Messages.event(
+                        in.oneOf("contentBlockDelta", "contentBlockStop", "unknown"),
+                        json.object(field("delta", json.object(field("text", json.text()))))));
+            }
+            messages.add(Messages.event("messageStop", json.object("\"stopReason\":\"end_turn\"")));
+            messages.add(Messages.event("metadata", json.object(field("usage", figures))));
+            return Answer.messages(messages, usage).reporting("usage.outputTokens", output);
+        }
     };
 
     /**
@@ -229,15 +270,20 @@ enum FuzzedFamily {
      * @param figure the last figure in it
      * @param garbled whether a part of it cannot be read, so that what is read of it may count as less than final
      */
-    record Answer(String type, String body, TokenUsage usage, boolean garbled, String field, long figure) {
+    record Answer(String type, byte[] body, TokenUsage usage, boolean garbled, String field, long figure) {
 
         private Answer(String type, String body, TokenUsage usage, boolean garbled) {
-            this(type, body, usage, garbled, "", 0);
+            this(type, body.getBytes(UTF_8), usage, garbled, "", 0);
         }
 
         /** The same, with a figure as it is reported. */
         private Answer reporting(String name, long last) {
             return new Answer(type, body, usage, garbled, name, last);
+        }
+
+        private static Answer messages(List<byte[]> messages, TokenUsage usage) {
+            byte[] body = Messages.join(messages.toArray(byte[][]::new));
+            return new Answer(Messages.CONTENT_TYPE, body, usage, false, "", 0);
         }
 
         private static Answer events(FuzzInput in, List<String> documents, TokenUsage usage) {

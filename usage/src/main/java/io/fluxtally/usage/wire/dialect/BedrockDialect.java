@@ -36,7 +36,8 @@ public final class BedrockDialect implements Dialect {
 
     private static final FieldPaths PATHS = FieldPaths.of(
                     "stopReason", "trace.promptRouter.invokedModelId", "start.toolUse.toolUseId")
-            .and(USAGE_FIELDS);
+            .and(USAGE_FIELDS)
+            .reporting("usage");
 
     /** The events of a stream; others may come that say nothing here. */
     private static final Set<String> EVENTS = Set.of(
