@@ -2,6 +2,7 @@ package io.fluxtally.bedrock;
 
 import io.fluxtally.usage.scope.UsageScope;
 import io.fluxtally.usage.wire.WireRequest;
+import java.net.ConnectException;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -15,6 +16,9 @@ import software.amazon.awssdk.http.SdkHttpResponse;
 final class TappedExecution {
 
     private static final List<String> REQUEST_ID = List.of("x-amzn-RequestId", "x-amz-request-id");
+
+    /** A bound on the search through causes, which may go in circles. */
+    private static final int MAX_CAUSES = 16;
 
     private final Object owner;
     private final @Nullable UsageScope scope;
@@ -107,8 +111,21 @@ final class TappedExecution {
         } else if (responded) {
             last.failed();
         } else {
-            last.failedToSend(error);
+            last.failedToSend(gotNoConnection(error) ? new ConnectException() : error);
         }
+    }
+
+    /** Whether the SDK had no connection in time to send anything over, which it tells by its words alone. */
+    private static boolean gotNoConnection(Throwable error) {
+        Throwable cause = error;
+        for (int depth = 0; cause != null && depth < MAX_CAUSES; depth++) {
+            String message = cause.getMessage();
+            if (message != null && message.startsWith("Acquire operation took longer than")) {
+                return true;
+            }
+            cause = cause.getCause();
+        }
+        return false;
     }
 
     /**

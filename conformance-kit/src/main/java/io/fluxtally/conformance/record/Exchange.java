@@ -14,7 +14,7 @@ import java.util.zip.ZipException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A request that passes, of which no more is kept than where it went, and a copy of its response. Thread-safe: a client may leave
+ * A request that passes, of which no more is kept than where it went and what its {@link Question} has, and a copy of its response. Thread-safe: a client may leave
  * while bytes come.
  */
 final class Exchange {
@@ -38,6 +38,7 @@ final class Exchange {
 
     private final RequestHead head;
     private final boolean streamWanted;
+    private final Question question = new Question();
     private final long arrived = System.nanoTime();
     private long answered;
 
@@ -52,6 +53,11 @@ final class Exchange {
     Exchange(RequestHead head, boolean streamWanted) {
         this.head = head;
         this.streamWanted = streamWanted;
+    }
+
+    /** What it asked, as far as that is kept. */
+    Question question() {
+        return question;
     }
 
     /** The response's head came. */
@@ -112,7 +118,7 @@ final class Exchange {
             boolean stream = mediaType.equals("text/event-stream") || mediaType.equals("application/x-ndjson");
             return stream ? Mode.STREAM : Mode.CALL;
         }
-        return streamWanted ? Mode.STREAM : null;
+        return streamWanted || question.asksForStream() ? Mode.STREAM : null;
     }
 
     /** Whether the one who sent this may have read something of the other's response. */

@@ -14,12 +14,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.Deque;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Consumer;
@@ -169,7 +169,10 @@ final class Journal {
         if (provider == null || exchange.head().path().endsWith("/responses")) {
             return null;
         }
-        return Family.valueOf(provider.toUpperCase(Locale.ROOT));
+        return Arrays.stream(Family.values())
+                .filter(family -> family.name().equalsIgnoreCase(provider))
+                .findFirst()
+                .orElse(null);
     }
 
     private @Nullable Client client(Family family) {

@@ -32,8 +32,8 @@ import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One scenario in the making: requests of which each but the last was answered with calls of tools. That is as much as a replay
- * asks for of its own accord. Not thread-safe.
+ * One scenario in the making: requests of which each but the last was answered with calls of tools, or was a call that failed and
+ * was made again, as clients do on errors of a server. That is as much as a replay asks for of its own accord. Not thread-safe.
  */
 final class RecordedRun {
 
@@ -57,6 +57,9 @@ final class RecordedRun {
     private long length;
     private @Nullable Exchange waitsAfter;
 
+    /** A call that failed and that a client may make again by itself. */
+    private @Nullable Exchange failedCall;
+
     RecordedRun(Path file, Family family, Client client, @Nullable Mode mode) {
         this.file = file;
         this.name = file.getFileName().toString().replaceFirst("\\.yaml$", "");
@@ -65,18 +68,29 @@ final class RecordedRun {
         this.mode = mode == null ? Mode.CALL : mode;
     }
 
-    /** Whether this exchange is the next round: the last one ended with calls of tools, and came before it. */
+    /** Whether this exchange is the next round, or the last one once more. */
     boolean isContinuedBy(Exchange exchange, Family itsFamily) {
         Mode itsMode = exchange.mode();
-        return waitsAfter != null
-                && exchange.cameAfter(waitsAfter)
-                && family == itsFamily
-                && (itsMode == null || mode == itsMode);
+        return family == itsFamily
+                && (itsMode == null || mode == itsMode)
+                && (isNextRound(exchange) || isRetry(exchange));
     }
 
-    /** Whether it waits for an answer to its tools. */
+    /** The last one ended with calls of tools, and came before it. */
+    private boolean isNextRound(Exchange exchange) {
+        return waitsAfter != null && exchange.cameAfter(waitsAfter);
+    }
+
+    /** The last one failed, and it asks the very same. */
+    private boolean isRetry(Exchange exchange) {
+        return failedCall != null
+                && exchange.cameAfter(failedCall)
+                && exchange.question().isRepeatedBy(failedCall.question());
+    }
+
+    /** Whether more may come: an answer to its tools, or another try. */
     boolean isOpen() {
-        return waitsAfter != null;
+        return waitsAfter != null || failedCall != null;
     }
 
     /**
@@ -107,6 +121,7 @@ final class RecordedRun {
         responses.add(new Response(status, headers, body, end(exchange, usage)));
         tally.add(usage);
         waitsAfter = callsTool[0] ? exchange : null;
+        failedCall = mode == Mode.CALL && exchange.status() >= 500 ? exchange : null;
     }
 
     /** What a provider has to do for a replay to come to the same end. */

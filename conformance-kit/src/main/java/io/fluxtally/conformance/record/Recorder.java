@@ -188,7 +188,8 @@ public final class Recorder implements AutoCloseable {
                 .request(request.method())
                 .uri(target + path);
         HttpClient.ResponseReceiver<?> sent = hasBody(request.requestHeaders())
-                ? sender.send((head, out) -> out.send(request.receive().retain(), piece -> true))
+                ? sender.send(
+                        (head, out) -> out.send(request.receive().retain().doOnNext(passing::asked), piece -> true))
                 : sender;
         return sent.response((head, body) -> {
                     passing.responded(head);
@@ -291,6 +292,10 @@ public final class Recorder implements AutoCloseable {
         void watch(Channel client) {
             connection = client;
             client.closeFuture().addListener(onClose);
+        }
+
+        void asked(ByteBuf piece) {
+            guarded(() -> exchange.question().add(ByteBufUtil.getBytes(piece)));
         }
 
         void responded(HttpClientResponse head) {
