@@ -5,8 +5,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.fluxtally.conformance.Scenarios;
 import io.fluxtally.conformance.engine.AppRun;
 import io.fluxtally.conformance.engine.Engine;
+import io.fluxtally.conformance.engine.Seam;
 import io.fluxtally.conformance.loopback.LoopbackProvider;
 import io.fluxtally.conformance.scenario.Figures;
+import io.fluxtally.conformance.scenario.Mode;
 import io.fluxtally.conformance.scenario.Scenario;
 import io.fluxtally.conformance.scenario.TokenKey;
 import io.fluxtally.usage.UsageSum;
@@ -15,6 +17,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.Set;
@@ -72,6 +75,23 @@ class ConformanceTableTest {
                     .formatted(scenario.name(), billed(scenario), columns(engine -> cells(scenario, engine))));
         }
         lines.add("");
+        lines.add("## Without the wire tap");
+        lines.add("");
+        lines.add(
+                "What the same answers come to where no HTTP client can be tapped: by the decorator around the model, and by the"
+                        + " operator behind its stream.");
+        lines.add("");
+        lines.add("| scenario | billed | decorator | operator |");
+        lines.add("|---|---|---|---|");
+        for (Scenario scenario : Scenarios.all()) {
+            lines.add("| %s | %s | %s | %s |"
+                    .formatted(
+                            scenario.name(),
+                            billed(scenario),
+                            counted(scenario, Seam.DECORATOR),
+                            scenario.mode() == Mode.CALL ? "" : counted(scenario, Seam.OPERATOR)));
+        }
+        lines.add("");
         return String.join("\n", lines);
     }
 
@@ -94,6 +114,16 @@ class ConformanceTableTest {
      */
     private static boolean varies(Scenario scenario, Engine engine) {
         return engine != Engine.GRAPH && TRAILING_USAGE.contains(scenario.name());
+    }
+
+    private static String counted(Scenario scenario, Seam seam) {
+        try (LoopbackProvider provider = LoopbackProvider.start(scenario)) {
+            return counted(Engine.MODEL
+                    .measured(scenario, provider.baseUrl(), EnumSet.of(seam))
+                    .block(PATIENCE)
+                    .usage()
+                    .sum());
+        }
     }
 
     private static String billed(Scenario scenario) {
