@@ -1,9 +1,9 @@
 package io.fluxtally.usage.wire.restclient;
 
+import io.fluxtally.usage.wire.TappedInputStream;
 import io.fluxtally.usage.wire.WireRequest;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.ByteBuffer;
 import org.jspecify.annotations.Nullable;
 import org.springframework.http.HttpHeaders;
 import org.springframework.http.HttpStatusCode;
@@ -43,7 +43,7 @@ final class TappedResponse implements ClientHttpResponse {
         InputStream stream = response.getBody();
         InputStream tap = tapped;
         if (tap == null) {
-            tap = new TappedBody(stream, wire);
+            tap = new TappedInputStream(stream, wire);
             body = stream;
             tapped = tap;
         }
@@ -57,56 +57,6 @@ final class TappedResponse implements ClientHttpResponse {
             response.close();
         } finally {
             wire.cancelled();
-        }
-    }
-
-    /** Shows every byte that is read, and the end. Skipping reads, as {@link InputStream} does it. */
-    private static final class TappedBody extends InputStream {
-
-        private final InputStream body;
-        private final WireRequest wire;
-
-        TappedBody(InputStream body, WireRequest wire) {
-            this.body = body;
-            this.wire = wire;
-        }
-
-        @Override
-        public int read() throws IOException {
-            byte[] one = new byte[1];
-            return read(one, 0, 1) < 0 ? -1 : one[0] & 0xFF;
-        }
-
-        @Override
-        public int read(byte[] bytes, int offset, int length) throws IOException {
-            int count;
-            try {
-                count = body.read(bytes, offset, length);
-            } catch (Throwable error) {
-                wire.failed();
-                throw error;
-            }
-            if (count < 0) {
-                wire.completed();
-            } else {
-                wire.body(ByteBuffer.wrap(bytes, offset, count));
-            }
-            return count;
-        }
-
-        @Override
-        public int available() throws IOException {
-            return body.available();
-        }
-
-        /** Closes the body; if it was not read to the end, the client left. An app may close this and nothing else. */
-        @Override
-        public void close() throws IOException {
-            try {
-                body.close();
-            } finally {
-                wire.cancelled();
-            }
         }
     }
 }
