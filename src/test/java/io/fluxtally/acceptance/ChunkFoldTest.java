@@ -95,6 +95,7 @@ class ChunkFoldTest {
             deepseek-stream              | REPORTED 339/83 cached 320
             anthropic-stream             | PARTIAL 1336/30 cached 1024
             ollama-stream                | REPORTED 26/17
+            ollama-no-prompt-count-stream | PARTIAL 0/9
             """)
     @DisplayName("a bare stream, of which nobody says whether its model runs tools, is folded with that doubt")
     void bare(String scenario, String expected) {

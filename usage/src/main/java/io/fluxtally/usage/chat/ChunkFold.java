@@ -40,7 +40,12 @@ final class ChunkFold {
             @Nullable String model,
             @Nullable TokenUsage usage,
             UsageSource source,
-            boolean isAnswer) {}
+            boolean isAnswer) {
+
+        Folded asAnswer() {
+            return new Folded(responseId, model, usage, source, true);
+        }
+    }
 
     private final @Nullable Boolean runsTools;
     private ClientHabit habit;
@@ -244,11 +249,10 @@ final class ChunkFold {
 
     /** Several responses of a client that is not known: at least the greatest of their figures was used. */
     private Folded greatest(Response last) {
-        return responses.values().stream()
-                .filter(response -> response.usage != null)
+        Response most = responses.values().stream()
                 .max(Comparator.comparing(Response::total))
-                .map(response -> folded(response, UsageReading.inFull(response.usage), false))
-                .orElseGet(() -> missing(last));
+                .orElse(last);
+        return folded(most, UsageReading.inFull(most.usage), false).asAnswer();
     }
 
     private Folded folded(Response response, @Nullable TokenUsage tokens, boolean sure) {

@@ -252,6 +252,31 @@ class ChatUsageTest {
     }
 
     @Test
+    @DisplayName("T7: several responses of a stream that fails are one failed request, of the greatest figure")
+    void severalResponsesThatFail() {
+        captured(Flux.just(chunk("id-1", "a", null, tokens(8000, 3000)), chunk("id-2", "b", null, tokens(5000, 2000)))
+                        .concatWith(Mono.error(broken)))
+                .onErrorComplete()
+                .blockLast();
+
+        assertThat(only().usage()).isEqualTo(TokenUsage.of(8000, 3000));
+        assertThat(only().source()).isEqualTo(UsageSource.PARTIAL);
+        assertThat(only().outcome()).isEqualTo(RequestOutcome.FAILED);
+        assertThat(only().timeToFirstChunk()).isNotNull();
+    }
+
+    @Test
+    @DisplayName("T7: a figure without content is the last word only until there is content again")
+    void usageInBetween() {
+        captured(Flux.just(text("a"), usageOnly(tokens(5000, 700)), text("b")).concatWith(Flux.never()))
+                .take(3)
+                .blockLast();
+
+        assertThat(only().source()).isEqualTo(UsageSource.PARTIAL);
+        assertThat(only().outcome()).isEqualTo(RequestOutcome.CANCELLED);
+    }
+
+    @Test
     @DisplayName("T8: every subscription is a call of its own, booked on its own")
     void resubscription() {
         Flux<ChatResponse> tapped = captured(Flux.just(stop(tokens(5000, 2000))));
