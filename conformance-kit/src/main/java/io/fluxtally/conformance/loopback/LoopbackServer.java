@@ -1,5 +1,6 @@
 package io.fluxtally.conformance.loopback;
 
+import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelException;
 import io.netty.channel.ChannelOption;
@@ -32,7 +33,10 @@ public final class LoopbackServer implements AutoCloseable {
 
     private static final Duration PATIENCE = Duration.ofSeconds(10);
 
-    /** A reset destroys what the receiving kernel still holds, on some systems at least: let the client read it first. */
+    /**
+     * A reset destroys what the sending kernel still holds, and on some systems what the receiving one does: let the client read it
+     * first.
+     */
     private static final Duration RESET_GRACE = Duration.ofMillis(20);
 
     /** Some clients put much into a URL or a header; the default of 4 and 8 KiB is less than what providers take. */
@@ -81,15 +85,29 @@ public final class LoopbackServer implements AutoCloseable {
     }
 
     /**
-     * Resets a connection, once its other side had the time to read what was sent.
+     * Resets a connection, once its other side has all that was sent; it waits as long as that takes. Where the kernel does not
+     * tell, as outside Linux, it has had a moment to read it.
      *
-     * @param first what is to be done just before
+     * @param first what is to be done just before; also when the other side was quicker and closed the connection
      */
     public static void reset(Channel connection, Runnable first) {
+        // Past the handlers: this is done when all that was written before it is with the kernel.
+        connection
+                .pipeline()
+                .firstContext()
+                .writeAndFlush(Unpooled.EMPTY_BUFFER)
+                .addListener(flushed -> resetWhenSent(connection, first));
+    }
+
+    private static void resetWhenSent(Channel connection, Runnable first) {
         connection
                 .eventLoop()
                 .schedule(
                         () -> {
+                            if (connection.isActive() && SendQueue.hasBytes(connection)) {
+                                resetWhenSent(connection, first);
+                                return;
+                            }
                             first.run();
                             resetOnClose(connection);
                             connection.close();

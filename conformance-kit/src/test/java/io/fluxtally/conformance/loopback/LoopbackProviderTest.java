@@ -26,9 +26,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.zip.GZIPInputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 
 @Timeout(60)
 class LoopbackProviderTest {
@@ -173,6 +176,24 @@ class LoopbackProviderTest {
                 assertThat(client.chunk()).hasSize(event.length());
             }
             assertThatThrownBy(client::read).isInstanceOf(SocketException.class);
+        }
+    }
+
+    @Test
+    @EnabledOnOs(value = OS.LINUX, disabledReason = "another kernel does not tell what it holds of a connection")
+    void aResetWaitsForAClientThatIsSlowToRead() throws Exception {
+        String event = "data: " + "x".repeat(1 << 18) + "\n\n";
+        Response reset = Response.of(event).endingWith(End.RESET);
+        try (LoopbackProvider provider = LoopbackProvider.start(Mode.STREAM, List.of(reset));
+                RawClient client = RawClient.withRoomFor(4 * 1024, provider)) {
+            client.post("/");
+            CompletableFuture<ExchangeEnd> ended = provider.requests().get(0).ended();
+            // Nothing shows that nothing comes: this is many times what a reset waits at least.
+            assertThatThrownBy(() -> ended.get(500, TimeUnit.MILLISECONDS)).isInstanceOf(TimeoutException.class);
+
+            assertThat(client.chunk()).hasSize(event.length());
+            assertThatThrownBy(client::read).isInstanceOf(SocketException.class);
+            assertThat(ended(provider, 0)).isEqualTo(ExchangeEnd.RESET);
         }
     }
 

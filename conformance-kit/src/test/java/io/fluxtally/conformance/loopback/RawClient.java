@@ -4,6 +4,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -17,9 +18,21 @@ final class RawClient implements AutoCloseable {
     private final InputStream in;
 
     RawClient(LoopbackProvider provider) throws IOException {
-        socket = new Socket("127.0.0.1", provider.port());
+        this(provider, new Socket());
+    }
+
+    private RawClient(LoopbackProvider provider, Socket socket) throws IOException {
+        this.socket = socket;
+        socket.connect(new InetSocketAddress("127.0.0.1", provider.port()));
         socket.setSoTimeout(10_000);
         in = socket.getInputStream();
+    }
+
+    /** A client whose kernel takes about so many bytes that it has not read yet. */
+    static RawClient withRoomFor(int bytes, LoopbackProvider provider) throws IOException {
+        Socket socket = new Socket();
+        socket.setReceiveBufferSize(bytes);
+        return new RawClient(provider, socket);
     }
 
     /** Sends a request and reads the head of its response. */
