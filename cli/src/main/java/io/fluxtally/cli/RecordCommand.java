@@ -5,6 +5,7 @@ import io.fluxtally.conformance.record.Recorder;
 import io.fluxtally.conformance.scenario.Client;
 import java.io.PrintWriter;
 import java.net.URI;
+import java.net.URISyntaxException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -40,7 +41,8 @@ final class RecordCommand implements Callable<Integer> {
             names = "--to",
             paramLabel = "BASE_URL",
             required = true,
-            description = "The provider's base URL, as the app has it now.")
+            description = "The provider's base URL, as the app has it now.",
+            converter = UrlConverter.class)
     @SuppressWarnings("NullAway.Init") // picocli sets it
     private URI to;
 
@@ -70,6 +72,19 @@ final class RecordCommand implements Callable<Integer> {
     private String name = "recorded";
 
     private RecordCommand() {}
+
+    /** Reads a URL, and repeats none that is wrong: it may have a key in it. */
+    static final class UrlConverter implements CommandLine.ITypeConverter<URI> {
+
+        @Override
+        public URI convert(String url) {
+            try {
+                return new URI(url);
+            } catch (URISyntaxException wrong) {
+                throw new CommandLine.TypeConversionException("not a URL at its character " + (wrong.getIndex() + 1));
+            }
+        }
+    }
 
     /** The clients' names. */
     static final class ClientWords extends ArrayList<String> {

@@ -151,6 +151,8 @@ class RecordCommandTest {
                 "record --to ftp://host                        | target must be an http or https URL of a host and a path",
                 "record --to http://sk-key@host                | target must be an http or https URL of a host and a path",
                 "record --to http://host?key=sk-key            | target must be an http or https URL of a host and a path",
+                "record --to http://host/{x}?key=sk-key        | Invalid value for option '--to': not a URL at its character 13",
+                "record --to http://host:70000                 | target must have a port of 1 to 65535, but has 70000",
                 "record --to http://host --port 70000          | port must be 0 to 65535, but is 70000",
                 "record --to http://host --name a/b            | name must be a letter or digit",
                 "record --to http://host --client telex        | Invalid value for option '--client': client must be one of dashscope",

@@ -107,7 +107,7 @@ public final class Recorder implements AutoCloseable {
      *
      * @param target the provider's base URL, as the app would use it
      * @param folder where the files go; it is made when there is one to write
-     * @throws IllegalArgumentException when the target is no http or https URL of a host and a path alone
+     * @throws IllegalArgumentException when the target is no http or https URL of a host and a path alone, or its port is none
      */
     public static Builder builder(URI target, Path folder) {
         return new Builder(target, folder);
@@ -367,6 +367,10 @@ public final class Recorder implements AutoCloseable {
                 // The URL is not named: it may have a key in it.
                 throw new IllegalArgumentException(
                         "target must be an http or https URL of a host and a path, without user, query and fragment");
+            }
+            if (target.getPort() == 0 || target.getPort() > 65535) {
+                throw new IllegalArgumentException(
+                        "target must have a port of 1 to 65535, but has " + target.getPort());
             }
             this.target = target.toString().replaceFirst("/+$", "");
             this.folder = folder;
