@@ -6,6 +6,7 @@ import io.fluxtally.conformance.scenario.Client;
 import java.io.PrintWriter;
 import java.net.URI;
 import java.net.URISyntaxException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -112,6 +113,12 @@ final class RecordCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         PrintWriter err = spec.commandLine().getErr();
+        // A folder that is missing is made when there is something to write; later nobody may look at what is said.
+        Path folder = out.toAbsolutePath();
+        if (Files.exists(folder) && !(Files.isDirectory(folder) && Files.isWritable(folder))) {
+            throw new ParameterException(
+                    spec.commandLine(), "--out must be a folder to write to, but " + out + " is none");
+        }
         Recorder.Builder builder;
         try {
             builder = Recorder.builder(to, out)

@@ -166,4 +166,19 @@ class RecordCommandTest {
         assertThat(ended.err()).doesNotContain("sk-key");
         assertThat(ended.err().lines()).singleElement().asString().startsWith("fluxtally: " + problem);
     }
+
+    @Test
+    @Timeout(30)
+    @DisplayName("says at once that it cannot write to what is no folder")
+    void noFolder() throws IOException {
+        Path file = Files.writeString(folder.resolve("file"), "");
+
+        CommandRun ended = CommandRun.of("record", "--to", "http://127.0.0.1:9", "--out", file.toString());
+
+        assertThat(ended.status()).isEqualTo(CommandLine.ExitCode.USAGE);
+        assertThat(ended.err().lines())
+                .singleElement()
+                .asString()
+                .startsWith("fluxtally: --out must be a folder to write to, but " + file + " is none");
+    }
 }
