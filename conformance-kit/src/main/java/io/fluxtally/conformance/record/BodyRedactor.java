@@ -12,8 +12,8 @@ final class BodyRedactor {
 
     private static final Pattern LINE = Pattern.compile("([^\\r\\n]*)(\\r\\n|\\r|\\n|$)");
 
-    /** A field of a server-sent event whose value is a word of the protocol. */
-    private static final Pattern WORD = Pattern.compile("((?:event|id|retry): ?)(.*)", Pattern.DOTALL);
+    /** A field of a server-sent event that is none of its text: a word, an id, a number. */
+    private static final Pattern FIELD = Pattern.compile("(event|id|retry): ?(.*)", Pattern.DOTALL);
 
     private static final Pattern DATA = Pattern.compile("(\ufeff?data: ?)(.*)", Pattern.DOTALL);
 
@@ -89,12 +89,20 @@ final class BodyRedactor {
     }
 
     private static String field(String line) {
-        Matcher word = WORD.matcher(line);
-        if (word.matches() && (word.group(2).isEmpty() || Filler.isIdentifier(word.group(2)))) {
+        Matcher field = FIELD.matcher(line);
+        if (field.matches() && (field.group(2).isEmpty() || isOfProtocol(field.group(1), field.group(2)))) {
             return line;
         }
         int colon = line.startsWith(":") ? 1 : 0;
         return line.substring(0, colon) + Filler.of(line.substring(colon));
+    }
+
+    private static boolean isOfProtocol(String field, String value) {
+        return switch (field) {
+            case "event" -> Filler.isIdentifier(value);
+            case "id" -> Filler.isId(value);
+            default -> value.chars().allMatch(c -> c >= '0' && c <= '9');
+        };
     }
 
     private String document(String text) {

@@ -60,7 +60,9 @@ final class JsonRedactor {
             "logprobs",
             "logprobsResult",
             "top_logprobs",
-            "context");
+            "context",
+            "parsed",
+            "__verbose");
 
     /** Fields whose string holds JSON, of which a stream sends a piece at a time. */
     private static final Set<String> PIECES = Set.of("arguments", "partial_json");

@@ -8,6 +8,7 @@ import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @DisplayName("The redaction")
 class RedactionTest {
@@ -68,6 +69,7 @@ class RedactionTest {
                 "{\"two words\":{\"id\":\"a\"},\"é\":1}        | {\"xxxxxxxxx\":{}        ,\"é\":1}",
                 "{\"\\u0069d\":\"a\"}                          | {\"\\u0078x\":\"x\"}",
                 "{\"text\":\"a\\n\\u00e9\\ud83d\\ude00文é\"}    | {\"text\":\"x\\n\\u00e9\\ud83d\\udcac文é\"}",
+                "{\"parsed\":{\"city\":12},\"__verbose\":{\"id\":7}} | {\"parsed\":{}         ,\"__verbose\":{}      }",
                 "{\"id\":\"a\",\"id\":\"b\"}                   | xxxxxxxxxxxxxxxxxxx",
                 "{\"id\":\"a\"} {}                             | xxxxxxxxxxxxx",
                 "\"secret\"                                    | \"xxxxxx\"",
@@ -88,6 +90,13 @@ class RedactionTest {
                 .isEqualTo(
                         "\ufeffdata: {\"text\":\"x\"}\r\n\r\n:xxxxxxxxxxxxxxx\rid: 1\nevent:result\nxxxxxxxxxxxxxx\nretry: 10\n"
                                 + "data: {\"text\":\ndata: \"x\"}\nxxxxx\n\ndata: [DONE]\n\ndata: xxxxx\n\ndata:");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"id: alice", "id:alice smith", "retry: soon", "retry:1 day", "event: my word"})
+    @DisplayName("keeps of an event's own fields none with a text in it")
+    void eventFields(String line) {
+        assertThat(redact(line + "\ndata: 1\n\n", EVENTS)).isEqualTo("x".repeat(line.length()) + "\ndata: 1\n\n");
     }
 
     @Test
