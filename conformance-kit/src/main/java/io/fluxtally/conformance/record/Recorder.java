@@ -11,6 +11,7 @@ import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelOption;
 import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpHeaders;
+import io.netty.handler.ssl.NotSslRecordException;
 import io.netty.resolver.DefaultAddressResolverGroup;
 import java.net.ConnectException;
 import java.net.URI;
@@ -208,7 +209,9 @@ public final class Recorder implements AutoCloseable {
             Throwable error, HttpServerRequest request, HttpServerResponse response, Passing passing) {
         if (!passing.hasResponse && isNoConnection(error)) {
             passing.end(Exchange.End.NOT_SENT);
-            String reason = "no connection to " + target + ": " + error.getMessage();
+            // This one's message is what was sent.
+            String why = error instanceof NotSslRecordException ? "what it answers is not TLS" : error.getMessage();
+            String reason = "no connection to " + target + ": " + why;
             journal.tell(reason);
             return refuse(response, 502, reason);
         }

@@ -196,6 +196,22 @@ class RecorderTest {
         return headers;
     }
 
+    /** Takes one connection, reads something, and answers this, whatever it was. */
+    private static ServerSocket answering(String answer) throws IOException {
+        ServerSocket server = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
+        CompletableFuture.runAsync(() -> {
+            try (Socket socket = server.accept()) {
+                socket.getInputStream().read();
+                socket.getOutputStream().write(answer.getBytes(StandardCharsets.US_ASCII));
+                socket.shutdownOutput();
+                socket.getInputStream().readAllBytes();
+            } catch (IOException closed) {
+                // Whoever waits for the answer fails.
+            }
+        });
+        return server;
+    }
+
     @Test
     @DisplayName("passes a request without a body without one, and an answer without a body too, and records neither")
     void withoutBody() throws Exception {
@@ -341,6 +357,22 @@ class RecorderTest {
                     .startsWith("no connection to http://127.0.0.1:" + free)
                     .doesNotContain("sk-secret");
             assertThat(recorder.files()).isEmpty();
+        }
+    }
+
+    @Test
+    @DisplayName("says that a provider does not speak TLS, and nothing of what it sent")
+    void noTls() throws Exception {
+        try (ServerSocket upstream = answering("HTTP/1.1 400 secret\r\n\r\n");
+                Recorder recorder = recorder("https://127.0.0.1:" + upstream.getLocalPort())) {
+            HttpResponse<byte[]> response = post(recorder.baseUrl() + CHAT);
+            recorder.close();
+
+            assertThat(response.statusCode()).isEqualTo(502);
+            assertThat(problems)
+                    .containsExactly("no connection to https://127.0.0.1:" + upstream.getLocalPort()
+                            + ": what it answers is not TLS");
+            assertThat(response.body()).asString().contains(problems.get(0));
         }
     }
 
