@@ -10,6 +10,7 @@ import io.netty.channel.Channel;
 import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelOption;
 import io.netty.handler.codec.http.HttpHeaderNames;
+import io.netty.handler.codec.http.HttpHeaderValues;
 import io.netty.handler.codec.http.HttpHeaders;
 import io.netty.handler.ssl.NotSslRecordException;
 import io.netty.resolver.DefaultAddressResolverGroup;
@@ -242,6 +243,10 @@ public final class Recorder implements AutoCloseable {
         to.clear();
         copyHeaders(request.requestHeaders(), to);
         to.remove(HttpHeaderNames.HOST).remove(HttpHeaderNames.EXPECT);
+        if (request.requestHeaders().contains(HttpHeaderNames.TRANSFER_ENCODING)) {
+            // The body of a method that seldom has one would go out without a frame.
+            to.set(HttpHeaderNames.TRANSFER_ENCODING, HttpHeaderValues.CHUNKED);
+        }
         // An answer in an encoding that is not read here could not be recorded.
         if (to.contains(HttpHeaderNames.ACCEPT_ENCODING)) {
             boolean gzip = to.getAll(HttpHeaderNames.ACCEPT_ENCODING).stream()

@@ -196,6 +196,22 @@ class RecorderTest {
         return headers;
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"GET", "DELETE", "PATCH"})
+    @DisplayName("passes a body of no known length as one, whatever the method")
+    void chunkedRequest(String method) throws Exception {
+        CompletableFuture<Asked> asked = new CompletableFuture<>();
+        try (LoopbackServer upstream = upstream(asked::complete);
+                Recorder recorder = recorder(upstream.baseUrl());
+                Socket socket = new Socket("127.0.0.1", recorder.port())) {
+            socket.getOutputStream()
+                    .write((method + " / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n")
+                            .getBytes(StandardCharsets.US_ASCII));
+
+            assertThat(asked.get(30, TimeUnit.SECONDS).body()).isEqualTo("ab");
+        }
+    }
+
     /** Takes one connection, reads something, and answers this, whatever it was. */
     private static ServerSocket answering(String answer) throws IOException {
         ServerSocket server = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
