@@ -212,6 +212,24 @@ class RecorderTest {
         }
     }
 
+    @Test
+    @DisplayName("passes the answer that follows upon interim ones, and records it")
+    void interimAnswers() throws Exception {
+        String interim = "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n";
+        String answer = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: " + STOP.length()
+                + "\r\n\r\n" + STOP;
+        try (ServerSocket upstream = answering(interim + interim + answer);
+                Recorder recorder = recorder("http://127.0.0.1:" + upstream.getLocalPort())) {
+            HttpResponse<byte[]> response = post(recorder.baseUrl() + CHAT);
+            recorder.close();
+
+            assertThat(response.statusCode()).isEqualTo(200);
+            assertThat(response.body()).asString().isEqualTo(STOP);
+            assertThat(onlyFile(recorder).responses()).hasSize(1);
+            assertThat(problems).isEmpty();
+        }
+    }
+
     /** Takes one connection, reads something, and answers this, whatever it was. */
     private static ServerSocket answering(String answer) throws IOException {
         ServerSocket server = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
