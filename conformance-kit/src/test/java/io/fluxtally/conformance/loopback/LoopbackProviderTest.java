@@ -75,7 +75,8 @@ class LoopbackProviderTest {
             long second = System.nanoTime();
 
             assertThat(Duration.ofNanos(first - start)).isGreaterThan(Duration.ofMillis(250));
-            assertThat(Duration.ofNanos(second - first)).isGreaterThan(Duration.ofMillis(100));
+            // From the start on, since a reader that is late to the first is not late to the second.
+            assertThat(Duration.ofNanos(second - start)).isGreaterThan(Duration.ofMillis(550));
             assertThat(client.texts()).containsExactly(LAST);
         }
     }
