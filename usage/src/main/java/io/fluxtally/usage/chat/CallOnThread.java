@@ -32,7 +32,7 @@ final class CallOnThread<T> extends FluxOperator<T, T> {
             return;
         }
         UsageScope outer = ThreadScope.get();
-        OffThread<T> subscriber = new OffThread<>(actual, scope, outer);
+        OffThread<T> subscriber = new OffThread<>(actual, outer);
         ThreadScope.set(scope);
         try {
             source.subscribe(subscriber);
@@ -46,15 +46,13 @@ final class CallOnThread<T> extends FluxOperator<T, T> {
     private static final class OffThread<T> implements CoreSubscriber<T>, Scannable {
 
         private final CoreSubscriber<? super T> actual;
-        private final UsageScope scope;
         private final @Nullable UsageScope outer;
 
         /** Another thread may see it late, but it is never that thread. */
         private @Nullable Thread subscribing = Thread.currentThread();
 
-        OffThread(CoreSubscriber<? super T> actual, UsageScope scope, @Nullable UsageScope outer) {
+        OffThread(CoreSubscriber<? super T> actual, @Nullable UsageScope outer) {
             this.actual = actual;
-            this.scope = scope;
             this.outer = outer;
         }
 
@@ -92,11 +90,12 @@ final class CallOnThread<T> extends FluxOperator<T, T> {
                 signal.run();
                 return;
             }
+            UsageScope before = ThreadScope.get();
             ThreadScope.set(outer);
             try {
                 signal.run();
             } finally {
-                ThreadScope.set(scope);
+                ThreadScope.set(before);
             }
         }
 

@@ -12,7 +12,9 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import org.reactivestreams.Subscription;
 import reactor.core.CoreSubscriber;
+import reactor.core.publisher.BaseSubscriber;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Sinks;
 import reactor.test.StepVerifier;
@@ -67,6 +69,20 @@ class CallOnThreadTest {
                 .blockLast();
 
         assertThat(seen).containsExactly(null, "run-1", null, "run-1", null, "run-1");
+    }
+
+    @Test
+    @DisplayName("a subscriber that asks for elements while it is subscribed goes on without the scope")
+    void whileRequesting() {
+        onThread(Flux.range(1, 3).hide()).subscribe(new BaseSubscriber<>() {
+            @Override
+            protected void hookOnSubscribe(Subscription subscription) {
+                subscription.request(1);
+                see();
+            }
+        });
+
+        assertThat(seen).containsExactly((String) null);
     }
 
     @Test
