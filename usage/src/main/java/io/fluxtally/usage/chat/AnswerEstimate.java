@@ -40,7 +40,7 @@ final class AnswerEstimate {
                 tokens += estimator.outputTokens(generation.getOutput());
             }
             outputs.merge(current, tokens, Long::sum);
-        } catch (RuntimeException failure) {
+        } catch (Throwable failure) {
             failed = true;
             MeasuringFailures.report(PART, failure);
         }
@@ -58,7 +58,7 @@ final class AnswerEstimate {
         }
         try {
             return TokenUsage.of(estimator.inputTokens(prompt), output);
-        } catch (RuntimeException failure) {
+        } catch (Throwable failure) {
             MeasuringFailures.report(PART, failure);
             return null;
         }

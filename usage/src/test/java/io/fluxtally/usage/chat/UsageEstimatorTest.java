@@ -16,6 +16,7 @@ import io.fluxtally.usage.scope.MeasuringFailures;
 import io.fluxtally.usage.scope.ModelCall;
 import io.fluxtally.usage.scope.RunScope;
 import io.fluxtally.usage.scope.UsageRecorder;
+import io.fluxtally.usage.wire.TapUnderTest;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
@@ -179,6 +180,66 @@ class UsageEstimatorTest {
 
         assertThat(only().source()).isEqualTo(UsageSource.MISSING);
         assertThat(MeasuringFailures.count()).isGreaterThan(before);
+    }
+
+    @Test
+    @DisplayName("T22: an estimator that cannot be linked costs the estimate, and no booking, heard or on the wire")
+    void thatCannotBeLinked() {
+        UsageEstimator broken = new UsageEstimator() {
+            @Override
+            public long inputTokens(Prompt prompt) {
+                throw new NoClassDefFoundError("the tokenizer");
+            }
+
+            @Override
+            public long outputTokens(AssistantMessage piece) {
+                return 1;
+            }
+        };
+        run.wrap(estimating(Script.streams(text("Hel"), stop(null)), broken).stream(PROMPT))
+                .blockLast();
+        TapUnderTest tap = TapUnderTest.create();
+        ModelCall call = ModelCall.open(run, null);
+        AnswerEstimate estimate = new AnswerEstimate(broken, PROMPT);
+        call.estimates(estimate::of);
+        estimate.add(text("Hel"), null);
+        tap.feed(
+                TapUnderTest.post(TapUnderTest.OPENAI_PATH),
+                call,
+                200,
+                TapUnderTest.EVENTS,
+                List.of(),
+                TapUnderTest.Ending.RESET);
+        call.close();
+
+        assertThat(run.usage().requests())
+                .extracting(RequestUsage::source)
+                .containsExactly(UsageSource.MISSING, UsageSource.MISSING);
+        assertThat(run.usage().inFlight()).isZero();
+    }
+
+    @Test
+    @DisplayName("an estimate that could not be linked for a piece of the answer is none")
+    void pieceThatCannotBeLinked() {
+        UsageEstimator broken = new UsageEstimator() {
+            @Override
+            public long inputTokens(Prompt prompt) {
+                return 10;
+            }
+
+            @Override
+            public long outputTokens(AssistantMessage piece) {
+                if (piece.getText().equals("lo")) {
+                    throw new NoClassDefFoundError("the tokenizer");
+                }
+                return 1;
+            }
+        };
+
+        run.wrap(estimating(Script.streams(text("Hel"), text("lo")), broken).stream(PROMPT))
+                .blockLast();
+
+        assertThat(only().source()).isEqualTo(UsageSource.MISSING);
     }
 
     @Test
