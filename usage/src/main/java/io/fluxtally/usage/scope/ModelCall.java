@@ -47,6 +47,7 @@ public final class ModelCall implements UsageScope {
     private volatile @Nullable TokenUsage tokens;
     private volatile @Nullable String responseId;
 
+    /** Who estimates; it knows the prompt, and is let go once nobody can ask any more. */
     private volatile @Nullable Estimate estimate;
 
     private record OnTheWire(
@@ -155,6 +156,12 @@ public final class ModelCall implements UsageScope {
         }
     }
 
+    private void forgetEstimate() {
+        if (ended && open.isEmpty()) {
+            estimate = null;
+        }
+    }
+
     private int ownOpen() {
         return (int) open.values().stream().filter(own -> own).count();
     }
@@ -175,6 +182,7 @@ public final class ModelCall implements UsageScope {
      */
     public synchronized void leave(OpenRequest request, @Nullable RequestUsage booked) {
         Boolean own = open.remove(request);
+        forgetEstimate();
         if (own == null || booked == null) {
             return;
         }
@@ -271,6 +279,7 @@ public final class ModelCall implements UsageScope {
             ended = true;
             inside.clear();
             onTheWire.clear();
+            forgetEstimate();
         }
         if (run != null) {
             run.tally().ended();

@@ -158,6 +158,27 @@ class UsageEstimatorTest {
     }
 
     @Test
+    @DisplayName("a call estimates for its requests that outlive it, and then no longer: it knows the prompt")
+    void afterTheCall() {
+        ModelCall call = ModelCall.open(run, null);
+        AnswerEstimate estimate = new AnswerEstimate(byLength(), PROMPT);
+        call.estimates(estimate::of);
+        estimate.add(chunk("id-1", "Hel", null, null), "id-1");
+        ModelCall.OpenRequest drained = () -> {};
+        call.join(drained, true);
+
+        call.close();
+        assertThat(call.estimate("id-1")).isEqualTo(TokenUsage.of(10, 3));
+        call.leave(drained, null);
+        assertThat(call.estimate("id-1")).isNull();
+
+        ModelCall quick = ModelCall.open(run, null);
+        quick.estimates(estimate::of);
+        quick.close();
+        assertThat(quick.estimate("id-1")).isNull();
+    }
+
+    @Test
     @DisplayName("T22: an estimator that throws costs the estimate, and the stream is as it was")
     void thatThrows() {
         long before = MeasuringFailures.count();
