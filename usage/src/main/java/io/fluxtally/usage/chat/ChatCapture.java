@@ -38,6 +38,9 @@ final class ChatCapture implements StreamListener<Object> {
     /** Whether the answer came to an end, and not only to a reason for one. */
     private boolean isWhole;
 
+    /** Whether a chunk could not be read: the last figure may have been on it. */
+    private boolean isUnreadInPart;
+
     /**
      * A call that starts now.
      *
@@ -83,6 +86,15 @@ final class ChatCapture implements StreamListener<Object> {
     }
 
     private synchronized void hear(ChatResponse response) {
+        try {
+            take(response);
+        } catch (Throwable failure) {
+            isUnreadInPart = true;
+            throw failure;
+        }
+    }
+
+    private void take(ChatResponse response) {
         if (timeToFirstChunk == null) {
             timeToFirstChunk = elapsed();
             call.firstResponse(response);
@@ -151,7 +163,7 @@ final class ChatCapture implements StreamListener<Object> {
                 .responseModel(response.model());
         TokenUsage usage = response.usage();
         if (usage != null) {
-            request.usage(usage, call.isDoubtful() ? UsageSource.PARTIAL : response.source());
+            request.usage(usage, isUnreadInPart || call.isDoubtful() ? UsageSource.PARTIAL : response.source());
         } else {
             TokenUsage estimated = call.estimate(response.responseId());
             request.usage(estimated, estimated == null ? UsageSource.MISSING : UsageSource.ESTIMATED);

@@ -512,6 +512,22 @@ class ChatUsageTest {
     }
 
     @Test
+    @DisplayName("a last usage that throws while it is read leaves the figure before it a lower bound")
+    void lastUsageThatThrows() {
+        Usage throwing = new DefaultUsage(1, 1) {
+            @Override
+            public Integer getPromptTokens() {
+                throw broken;
+            }
+        };
+
+        captured(Flux.just(text("a", tokens(5000, 700)), stop(throwing))).blockLast();
+
+        assertThat(only().usage()).isEqualTo(TokenUsage.of(5000, 700));
+        assertThat(only().source()).isEqualTo(UsageSource.PARTIAL);
+    }
+
+    @Test
     @DisplayName("T22: a sink that throws leaves the stream as it is")
     void sinkThatThrows() {
         UsageRecorder failing = UsageRecorder.withSinks(request -> {
