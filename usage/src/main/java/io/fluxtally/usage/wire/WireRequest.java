@@ -239,6 +239,7 @@ public final class WireRequest implements ModelCall.OpenRequest {
         if (booking != null) {
             over(null);
         }
+        endDrain();
     }
 
     /** Whether an error, or what it comes from, says that there was no connection to send anything over. */
