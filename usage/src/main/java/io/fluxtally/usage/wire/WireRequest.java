@@ -18,6 +18,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.UnresolvedAddressException;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import javax.net.ssl.SSLHandshakeException;
@@ -66,8 +67,8 @@ public final class WireRequest implements ModelCall.OpenRequest {
     private @Nullable String responseId;
     private boolean outlivesCall;
 
-    /** While the response is read on without the app: what stops that, at the latest when its time is up. */
-    private @Nullable Runnable stop;
+    /** While the response is read on without the app: all that stops it, at the latest when its time is up. */
+    private @Nullable List<Runnable> stops;
 
     private @Nullable Disposable timer;
     private long drained;
@@ -205,7 +206,7 @@ public final class WireRequest implements ModelCall.OpenRequest {
     }
 
     private boolean isLeft() {
-        return stop != null;
+        return stops != null;
     }
 
     /** How many bytes of the body are held, for tests. */
@@ -269,7 +270,8 @@ public final class WireRequest implements ModelCall.OpenRequest {
 
     /**
      * The client leaves. Where the tap drains, and there is something to learn, the response is to be read on without it:
-     * told of as ever, until it ends or is stopped.
+     * told of as ever, until it ends or is stopped. It may leave by several ways, the exchange and then its body; each is
+     * told to stop.
      *
      * @param whatStops cancels the request; called once, when all is learnt or a limit is reached
      * @return whether the response is to be read on; if not, the request is to be cancelled
@@ -278,7 +280,8 @@ public final class WireRequest implements ModelCall.OpenRequest {
         if (ended) {
             return false;
         }
-        if (!isLeft()) {
+        List<Runnable> all = stops;
+        if (all == null) {
             Drain drain = tap.drain();
             if (drain == null || booking == null || isSettled() || !tap.beginsDrain()) {
                 return false;
@@ -291,8 +294,10 @@ public final class WireRequest implements ModelCall.OpenRequest {
                 MeasuringFailures.report(PART, failure);
                 return false;
             }
+            all = new ArrayList<>();
+            stops = all;
         }
-        stop = whatStops;
+        all.add(whatStops);
         return true;
     }
 
@@ -308,8 +313,8 @@ public final class WireRequest implements ModelCall.OpenRequest {
                 return;
             }
         }
-        // Where it is drained, the cancel is still on its way here.
-        if (!isDraining() && !leave(() -> {})) {
+        // Where it is drained, the cancel has come, or is still on its way here.
+        if (!leave(() -> {})) {
             end(End.CANCEL);
         }
     }
@@ -330,18 +335,25 @@ public final class WireRequest implements ModelCall.OpenRequest {
     }
 
     private void endDrain() {
-        Runnable stops;
+        List<Runnable> all;
         synchronized (this) {
-            stops = stop;
-            stop = null;
+            all = stops;
+            stops = null;
             if (timer != null) {
                 timer.dispose();
                 timer = null;
             }
         }
-        if (stops != null) {
-            tap.endDrain();
-            stops.run();
+        if (all == null) {
+            return;
+        }
+        tap.endDrain();
+        for (Runnable stop : all) {
+            try {
+                stop.run();
+            } catch (Throwable failure) {
+                MeasuringFailures.report(PART, failure);
+            }
         }
     }
 

@@ -4,8 +4,17 @@ import static io.fluxtally.usage.wire.TapUnderTest.OPENAI_PATH;
 import static io.fluxtally.usage.wire.TapUnderTest.post;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.fluxtally.usage.RequestOutcome;
+import io.fluxtally.usage.scope.MeasuringFailures;
 import java.net.ConnectException;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 
@@ -33,5 +42,65 @@ class DrainedRequestTest {
         assertThat(tap.drain()).isEmpty();
         assertThat(open().leave(() -> {})).isTrue();
         assertThat(open().leave(() -> {})).isFalse();
+    }
+
+    @Test
+    @DisplayName("whatever it was left by is stopped, once, and the end of its call in between takes nothing from that")
+    void everyStop() {
+        List<String> stopped = new ArrayList<>();
+        WireRequest request = open();
+        request.leave(() -> stopped.add("the body"));
+        request.leave(() -> stopped.add("the exchange"));
+        request.abandon();
+
+        request.failed();
+        request.completed();
+
+        assertThat(stopped).containsExactly("the body", "the exchange");
+        assertThat(tap.only().outcome()).isEqualTo(RequestOutcome.CANCELLED);
+    }
+
+    @Test
+    @DisplayName("an abandon and a leave at the same time stop it all the same")
+    void atTheSameTime() throws Exception {
+        ExecutorService other = Executors.newSingleThreadExecutor();
+        try {
+            for (int i = 0; i < 1_000; i++) {
+                AtomicInteger stopped = new AtomicInteger();
+                CyclicBarrier both = new CyclicBarrier(2);
+                WireRequest request = open();
+                Future<?> abandoned = other.submit(() -> {
+                    both.await();
+                    request.abandon();
+                    return null;
+                });
+                both.await();
+                assertThat(request.leave(stopped::incrementAndGet)).isTrue();
+                abandoned.get();
+                request.failed();
+                assertThat(stopped).hasValue(1);
+                assertThat(tap.drain()).hasSize(1);
+            }
+        } finally {
+            other.shutdownNow();
+        }
+    }
+
+    @Test
+    @DisplayName("what cannot be stopped is a failure of the measuring, and the rest is stopped")
+    void stopThatThrows() {
+        long before = MeasuringFailures.count();
+        AtomicInteger stopped = new AtomicInteger();
+        WireRequest request = open();
+        request.leave(() -> {
+            throw new IllegalStateException("broken");
+        });
+        request.leave(stopped::incrementAndGet);
+
+        request.failed();
+
+        assertThat(stopped).hasValue(1);
+        assertThat(MeasuringFailures.count()).isGreaterThan(before);
+        assertThat(open().leave(() -> {})).isTrue();
     }
 }
