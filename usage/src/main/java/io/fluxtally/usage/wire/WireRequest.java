@@ -301,11 +301,6 @@ public final class WireRequest implements ModelCall.OpenRequest {
         return true;
     }
 
-    /** Whether the client has left and the response is read on without it. */
-    public synchronized boolean isDraining() {
-        return isLeft() && !ended;
-    }
-
     @Override
     public void abandon() {
         synchronized (this) {

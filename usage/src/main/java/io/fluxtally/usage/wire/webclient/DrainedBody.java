@@ -49,15 +49,10 @@ final class DrainedBody extends FluxOperator<DataBuffer, DataBuffer> {
 
         @Override
         public void onSubscribe(Subscription subscription) {
-            if (!Operators.validate(upstream, subscription)) {
-                return;
+            if (Operators.validate(upstream, subscription)) {
+                upstream = subscription;
+                actual.onSubscribe(this);
             }
-            upstream = subscription;
-            if (wire.isDraining()) {
-                // The app left before there was a body: from now on it is this that has to be stopped.
-                wire.leave(subscription::cancel);
-            }
-            actual.onSubscribe(this);
         }
 
         @Override

@@ -3,10 +3,12 @@ package io.fluxtally.usage.wire.webclient;
 import io.fluxtally.usage.wire.WireRequest;
 import org.jspecify.annotations.Nullable;
 import org.reactivestreams.Subscription;
+import org.springframework.core.io.buffer.DataBuffer;
 import org.springframework.core.io.buffer.DataBufferUtils;
 import org.springframework.web.reactive.function.BodyExtractors;
 import org.springframework.web.reactive.function.client.ClientResponse;
 import reactor.core.CoreSubscriber;
+import reactor.core.publisher.BaseSubscriber;
 import reactor.core.publisher.Mono;
 import reactor.core.publisher.MonoOperator;
 import reactor.core.publisher.Operators;
@@ -35,6 +37,7 @@ final class DrainedExchange extends MonoOperator<ClientResponse, ClientResponse>
         private final CoreSubscriber<? super ClientResponse> actual;
         private final WireRequest wire;
 
+        private boolean cancelled;
         private boolean left;
         private boolean answered;
         private @Nullable Subscription upstream;
@@ -65,8 +68,12 @@ final class DrainedExchange extends MonoOperator<ClientResponse, ClientResponse>
                 unseen = left;
             }
             if (unseen) {
-                response.body(BodyExtractors.toDataBuffers())
-                        .subscribe(DataBufferUtils::release, error -> {}, () -> {}, currentContext());
+                UnseenBody body = new UnseenBody(currentContext());
+                if (!wire.leave(body::cancel)) {
+                    // It has been stopped while the response was on its way.
+                    body.cancel();
+                }
+                response.body(BodyExtractors.toDataBuffers()).subscribe(body);
             } else {
                 actual.onNext(response);
             }
@@ -98,18 +105,21 @@ final class DrainedExchange extends MonoOperator<ClientResponse, ClientResponse>
         @Override
         public void cancel() {
             Subscription exchange = upstream();
+            boolean drains;
             synchronized (this) {
-                if (left) {
+                if (cancelled) {
                     return;
                 }
-                boolean drains = wire.leave(exchange::cancel);
+                cancelled = true;
+                drains = wire.leave(exchange::cancel);
                 left = drains && !answered;
-                if (drains) {
-                    return;
-                }
             }
-            exchange.cancel();
-            wire.cancelled();
+            if (drains) {
+                exchange.request(Long.MAX_VALUE);
+            } else {
+                exchange.cancel();
+                wire.cancelled();
+            }
         }
 
         private Subscription upstream() {
@@ -119,5 +129,28 @@ final class DrainedExchange extends MonoOperator<ClientResponse, ClientResponse>
             }
             return subscription;
         }
+    }
+
+    /** Reads a body to its end, for the request that hears it. */
+    private static final class UnseenBody extends BaseSubscriber<DataBuffer> {
+
+        private final Context context;
+
+        UnseenBody(Context context) {
+            this.context = context;
+        }
+
+        @Override
+        public Context currentContext() {
+            return context;
+        }
+
+        @Override
+        protected void hookOnNext(DataBuffer buffer) {
+            DataBufferUtils.release(buffer);
+        }
+
+        @Override
+        protected void hookOnError(Throwable error) {}
     }
 }
