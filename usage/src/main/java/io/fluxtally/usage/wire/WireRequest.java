@@ -70,6 +70,9 @@ public final class WireRequest implements ModelCall.OpenRequest {
     /** While the response is read on without the app: all that stops it, at the latest when its time is up. */
     private @Nullable List<Runnable> stops;
 
+    /** Whether the response was finished when the client left, and only read on for a last correction of its figures. */
+    private boolean finishedBefore;
+
     private @Nullable Disposable timer;
     private long drained;
 
@@ -202,7 +205,7 @@ public final class WireRequest implements ModelCall.OpenRequest {
         if (reading == null) {
             return status != 0 && body == null;
         }
-        return reading.isFailed() || (reading.isFinished() && reading.isUsageFinal());
+        return reading.isFailed() || reading.isSettled();
     }
 
     private boolean isLeft() {
@@ -294,6 +297,8 @@ public final class WireRequest implements ModelCall.OpenRequest {
                 MeasuringFailures.report(PART, failure);
                 return false;
             }
+            ResponseReading reading = search.found();
+            finishedBefore = reading != null && reading.isFinished();
             all = new ArrayList<>();
             stops = all;
         }
@@ -410,7 +415,7 @@ public final class WireRequest implements ModelCall.OpenRequest {
         RequestOutcome outcome;
         if (reading != null && reading.isFailed()) {
             outcome = RequestOutcome.FAILED;
-        } else if (isLeft()) {
+        } else if (isLeft() && !finishedBefore) {
             outcome = RequestOutcome.CANCELLED;
         } else if (finished) {
             outcome = RequestOutcome.COMPLETED;

@@ -1,12 +1,22 @@
 package io.fluxtally.usage.wire;
 
+import static io.fluxtally.usage.wire.Frames.dashScope;
+import static io.fluxtally.usage.wire.Frames.dashScopeEvents;
+import static io.fluxtally.usage.wire.Frames.tokens;
+import static io.fluxtally.usage.wire.TapUnderTest.DASHSCOPE_PATH;
+import static io.fluxtally.usage.wire.TapUnderTest.EVENTS;
 import static io.fluxtally.usage.wire.TapUnderTest.OPENAI_PATH;
 import static io.fluxtally.usage.wire.TapUnderTest.post;
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.fluxtally.usage.RequestOutcome;
+import io.fluxtally.usage.RequestUsage;
+import io.fluxtally.usage.TokenUsage;
+import io.fluxtally.usage.UsageSource;
 import io.fluxtally.usage.scope.MeasuringFailures;
 import java.net.ConnectException;
+import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -102,5 +112,35 @@ class DrainedRequestTest {
         assertThat(stopped).hasValue(1);
         assertThat(MeasuringFailures.count()).isGreaterThan(before);
         assertThat(open().leave(() -> {})).isTrue();
+    }
+
+    @Test
+    @DisplayName("DashScope's stream is read to its very end, since a figure may follow the reason for the end")
+    void figureAfterTheFinish() {
+        for (boolean finished : new boolean[] {false, true}) {
+            WireRequest request = tap.tap().open(post(DASHSCOPE_PATH), null);
+            assertThat(request).isNotNull();
+            request.responded(200, EVENTS, null);
+            AtomicInteger stopped = new AtomicInteger();
+            if (!finished) {
+                assertThat(request.leave(stopped::incrementAndGet)).isTrue();
+            }
+            request.body(bytes(dashScopeEvents(dashScope("a", "stop", tokens(100, 7)))));
+            if (finished) {
+                assertThat(request.leave(stopped::incrementAndGet)).isTrue();
+            }
+            assertThat(stopped).hasValue(0);
+            request.body(bytes(dashScopeEvents(dashScope("", "stop", tokens(100, 8)))));
+            request.completed();
+
+            RequestUsage booked = tap.only();
+            assertThat(booked.usage()).isEqualTo(TokenUsage.of(100, 8));
+            assertThat(booked.source()).isEqualTo(UsageSource.REPORTED);
+            assertThat(booked.outcome()).isEqualTo(finished ? RequestOutcome.COMPLETED : RequestOutcome.CANCELLED);
+        }
+    }
+
+    private static ByteBuffer bytes(String text) {
+        return ByteBuffer.wrap(text.getBytes(UTF_8));
     }
 }

@@ -205,6 +205,12 @@ public final class DashScopeDialect implements Dialect {
             return usageFinal;
         }
 
+        /** Frames with a greater figure were recorded after the one with the reason for the end. */
+        @Override
+        public boolean isSettled() {
+            return false;
+        }
+
         @Override
         public boolean isUsageWhole() {
             return figures().isWhole();

@@ -89,6 +89,14 @@ public abstract class ResponseReading {
     /** Whether the figures are final: read with the mark of a finished response, or after it. */
     public abstract boolean isUsageFinal();
 
+    /**
+     * Whether nothing can follow that counts, so that a response which nobody else reads need not be read on: it is finished,
+     * and its figures are final. Not so where only the end of the body tells that no other figure corrects the last.
+     */
+    public boolean isSettled() {
+        return isFinished() && isUsageFinal();
+    }
+
     /** Whether both input and output were read; a usage that lacks one is a lower bound, however final it is. */
     public boolean isUsageWhole() {
         return true;

@@ -97,9 +97,7 @@ class DrainedExchangeTest {
         for (Drain drain : List.of(LIMIT, Drain.upTo(Duration.ofSeconds(60), 1))) {
             ModelCall call = ModelCall.open(run, null);
             List<String> seen = new ArrayList<>();
-            StepVerifier.create(texts(exchange(drain, call))
-                            .doOnNext(seen::add)
-                            .then())
+            StepVerifier.create(texts(exchange(drain, call)).doOnNext(seen::add).then())
                     .then(() -> {
                         call.end();
                         call.close();
