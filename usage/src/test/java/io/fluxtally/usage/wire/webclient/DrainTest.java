@@ -281,6 +281,8 @@ class DrainTest {
         RequestUsage request = booking();
         assertThat(request.source()).isEqualTo(REPORTED);
         assertThat(request.callId()).isNotNull();
+        // Who hears of a booking hears it before the request is over; the provider is left after that.
+        awaitServerLeft();
         assertThat(run.usage().isComplete()).isTrue();
     }
 
