@@ -5,9 +5,15 @@ import io.fluxtally.usage.scope.RunScope;
 import io.fluxtally.usage.scope.UsageRecorder;
 import io.fluxtally.usage.scope.UsageScope;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.NoSuchElementException;
+import java.util.Objects;
+import java.util.Set;
 import java.util.function.Function;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+import reactor.core.Exceptions;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 import reactor.core.publisher.SynchronousSink;
@@ -25,18 +31,24 @@ public final class CompiledGraph {
     private final String name;
     private final Map<String, NodeExecutor> executors = new LinkedHashMap<>();
     private final Map<String, StateGraph.Edge> edges;
+
+    /** Where branches meet, by the node at which they start. */
+    private final Map<String, String> joins;
+
     private final Map<String, KeyStrategy> keyStrategies;
     private final CompileConfig config;
 
     CompiledGraph(
             String name,
-            Map<String, NodeAction> nodes,
+            Map<String, StateGraph.Node> nodes,
             Map<String, StateGraph.Edge> edges,
+            Map<String, String> joins,
             Map<String, KeyStrategy> keyStrategies,
             CompileConfig config) {
         this.name = name;
-        nodes.forEach((node, action) -> executors.put(node, new NodeExecutor(node, action)));
+        nodes.forEach((node, definition) -> executors.put(node, new NodeExecutor(node, definition)));
         this.edges = Map.copyOf(edges);
+        this.joins = Map.copyOf(joins);
         this.keyStrategies = Map.copyOf(keyStrategies);
         this.config = config;
     }
@@ -74,12 +86,14 @@ public final class CompiledGraph {
         return Flux.deferContextual(context -> {
             RunScope scope = openScope(context);
             GraphRunnerContext run = new GraphRunnerContext(this, scope, streaming, state);
-            // Without prefetch the next step is not asked for before the last one is through, and generate() turns
-            // requests that come in from inside a step into another turn of its loop.
-            return Flux.<Flux<NodeOutput>>generate(steps -> step(run, steps))
-                    .concatMap(Function.identity(), 0)
-                    .contextWrite(scope::writeTo);
+            return steps(run).contextWrite(scope::writeTo);
         });
+    }
+
+    private Flux<NodeOutput> steps(GraphRunnerContext run) {
+        // Without prefetch the next step is not asked for before the last one is through, and generate() turns requests
+        // that come in from inside a step into another turn of its loop.
+        return Flux.<Flux<NodeOutput>>generate(steps -> step(run, steps)).concatMap(Function.identity(), 0);
     }
 
     private RunScope openScope(ContextView context) {
@@ -94,12 +108,41 @@ public final class CompiledGraph {
             steps.complete();
             return;
         }
-        String next = run.advance();
-        if (next.equals(StateGraph.END)) {
-            steps.next(Flux.just(new NodeOutput(next, run.agent(), run.state(), RunUsage.EMPTY, run.usage())));
+        List<String> targets = run.advance();
+        String next = targets.get(0);
+        if (targets.size() > 1) {
+            steps.next(branches(run, targets));
+        } else if (run.endsAt(next)) {
+            steps.complete();
         } else {
-            steps.next(executor(next).execute(run));
+            run.moveTo(next);
+            steps.next(
+                    run.isAtEnd()
+                            ? Flux.just(new NodeOutput(next, run.agent(), run.state(), RunUsage.EMPTY, run.usage()))
+                            : executor(next).execute(run));
         }
+    }
+
+    /** Runs branches at once, each at most one output ahead of what is asked for, until they have met. */
+    private Flux<NodeOutput> branches(GraphRunnerContext run, List<String> targets) {
+        String join = Objects.requireNonNull(joins.get(run.node()), "join");
+        List<GraphRunnerContext> branches =
+                targets.stream().map(target -> run.branch(target, join)).toList();
+        return NodeExecutor.onDemand(
+                        run, it -> Flux.fromIterable(branches).flatMap(this::steps, config.maxParallel(), 1))
+                .doOnComplete(() -> run.join(branches, join))
+                .onErrorMap(error -> settled(run, error));
+    }
+
+    /** The first of the errors that came at once, with what the run has used now that all its branches are cancelled. */
+    private static Throwable settled(GraphRunnerContext run, Throwable error) {
+        List<Throwable> errors = Exceptions.unwrapMultiple(error);
+        Throwable first = errors.get(0);
+        errors.stream().skip(1).filter(other -> other != first).forEach(first::addSuppressed);
+        if (first instanceof GraphRunException failure) {
+            failure.settle(run.usage());
+        }
+        return first;
     }
 
     private NodeExecutor executor(String node) {
@@ -110,29 +153,38 @@ public final class CompiledGraph {
         return executor;
     }
 
-    String next(String node, GraphState state, GraphRunnerContext run) {
+    List<String> next(String node, GraphState state, GraphRunnerContext run) {
         StateGraph.Edge edge = edges.get(node);
         if (edge == null) {
             throw new NoSuchElementException(node);
         }
-        String choice;
+        List<String> names;
         UsageScope.Binding binding = run.scope().bind();
         try (binding) {
-            choice = edge.condition().apply(state);
+            names = edge.names().apply(state);
         } catch (Exception error) {
             throw new NodeFailedException(name, node, run.usage(), error);
         }
-        String target = choice == null ? null : edge.targets().get(choice);
-        if (target == null) {
-            throw new GraphRunException(
-                    "graph \"%s\": the condition of node \"%s\" names one of %s, but named \"%s\""
-                            .formatted(name, node, edge.targets().keySet(), choice),
-                    name,
-                    node,
-                    run.usage(),
-                    null);
+        List<String> targets = names == null
+                ? List.of()
+                : names.stream()
+                        .flatMap(choice -> Stream.ofNullable(
+                                choice == null ? null : edge.targets().get(choice)))
+                        .distinct()
+                        .toList();
+        if (names == null || targets.isEmpty() || targets.size() < names.size()) {
+            throw new GraphRunException(wrongRoute(node, edge, names), name, node, run.usage(), null);
         }
-        return target;
+        return targets;
+    }
+
+    private String wrongRoute(String node, StateGraph.Edge edge, @Nullable List<String> names) {
+        Set<String> known = edge.targets().keySet();
+        return edge.isParallel()
+                ? "graph \"%s\": the route of node \"%s\" names some of %s, no node twice, but named %s"
+                        .formatted(name, node, known, names)
+                : "graph \"%s\": the condition of node \"%s\" names one of %s, but named \"%s\""
+                        .formatted(name, node, known, names == null ? null : names.get(0));
     }
 
     long maxIterations() {

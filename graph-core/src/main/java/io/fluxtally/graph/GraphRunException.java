@@ -10,7 +10,7 @@ public class GraphRunException extends RuntimeException {
 
     private final String graph;
     private final String node;
-    private final transient RunUsage usage;
+    private transient RunUsage usage;
 
     GraphRunException(String message, String graph, String node, RunUsage usage, @Nullable Throwable cause) {
         super(message, cause);
@@ -27,6 +27,11 @@ public class GraphRunException extends RuntimeException {
     /** The node at which it happened. */
     public String node() {
         return node;
+    }
+
+    /** Takes what the run had used once the branches beside the failed one were cancelled too. */
+    void settle(RunUsage settled) {
+        usage = settled;
     }
 
     /** What the run had used until then; after Java serialization nothing. */

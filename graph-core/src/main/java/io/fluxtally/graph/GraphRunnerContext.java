@@ -11,15 +11,19 @@ import io.fluxtally.usage.scope.RunScope;
 import io.fluxtally.usage.scope.UsageRecorder;
 import java.time.Instant;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 import org.springframework.ai.chat.metadata.Usage;
 import org.springframework.ai.chat.model.ChatModel;
 
 /**
- * One run of a graph: its state, where it stands, and what it has used.
+ * One run of a graph, or one branch of it while branches run at once: its state, where it stands, and what it has used.
  *
- * <p>Figures may be read by any thread at any time. The rest belongs to the run, which takes one step at a time.
+ * <p>Figures may be read by any thread at any time. The rest belongs to the run or branch, which takes one step at a time.
  */
 public final class GraphRunnerContext {
 
@@ -31,20 +35,54 @@ public final class GraphRunnerContext {
      */
     public static final String TOKEN_USAGE = "_TOKEN_USAGE_";
 
+    /** What the branches of a run have in common. */
+    private record Whole(RunScope scope, boolean streaming, Map<String, Integer> visits, AtomicLong iterations) {
+
+        Whole(RunScope scope, boolean streaming) {
+            this(scope, streaming, new ConcurrentHashMap<>(), new AtomicLong());
+        }
+    }
+
     private final CompiledGraph graph;
+    private final Whole run;
     private final RunScope scope;
-    private final boolean streaming;
-    private final Map<String, Integer> visits = new HashMap<>();
+
+    /** Where this branch ends, or null for a run, which ends at the end. */
+    private final @Nullable String stop;
+
+    /** What this branch has written, or null for a run. */
+    private final @Nullable UpdateLog log;
 
     private volatile GraphState state;
     private String node = StateGraph.START;
-    private long iterations;
 
+    /** The node to go to instead of along an edge, or null. */
+    private @Nullable String next;
+
+    /** A run of the graph. */
     GraphRunnerContext(CompiledGraph graph, RunScope scope, boolean streaming, GraphState state) {
         this.graph = graph;
+        this.run = new Whole(scope, streaming);
         this.scope = scope;
-        this.streaming = streaming;
+        this.stop = null;
+        this.log = null;
         this.state = state;
+    }
+
+    private GraphRunnerContext(GraphRunnerContext from, String first, String join) {
+        this.graph = from.graph;
+        this.run = from.run;
+        this.scope = from.scope.branch();
+        this.stop = join;
+        this.log = new UpdateLog(graph.keyStrategies());
+        this.state = from.state;
+        this.node = from.node;
+        this.next = first;
+    }
+
+    /** A branch that starts where this one stands, with the given node, and ends before the join. */
+    GraphRunnerContext branch(String first, String join) {
+        return new GraphRunnerContext(this, first, join);
     }
 
     /** The graph's name. */
@@ -54,26 +92,34 @@ public final class GraphRunnerContext {
 
     /** The run's id. */
     public String runId() {
-        return scope.runId();
+        return run.scope.runId();
     }
 
     /** Whether the run is streamed: then a node should stream too, if it can. */
     public boolean isStreaming() {
-        return streaming;
+        return run.streaming;
     }
 
-    /** The state so far. */
+    /** The state so far; in a branch, that at its start with what the branch itself has written since. */
     public GraphState state() {
         return state;
     }
 
-    /** The tokens of the whole run so far, over all its nodes and rounds. */
+    /** The tokens of the whole run so far, over all its nodes, rounds and branches. */
     public TokenUsage getTokenUsage() {
         return usage().total();
     }
 
     /** What the whole run has used so far. */
     public RunUsage usage() {
+        return run.scope.usage();
+    }
+
+    /**
+     * What this branch of the run has used so far, counted from zero where it started; outside of branches, what the
+     * whole run has.
+     */
+    public RunUsage branchUsage() {
         return scope.usage();
     }
 
@@ -95,27 +141,68 @@ public final class GraphRunnerContext {
         return graph.recorder();
     }
 
+    String node() {
+        return node;
+    }
+
     boolean isAtEnd() {
         return node.equals(StateGraph.END);
     }
 
-    /**
-     * Moves on along the edge of the current node.
-     *
-     * @return the node that is next, or {@link StateGraph#END}
-     */
-    String advance() {
-        String next = graph.next(node, state, this);
-        if (!next.equals(StateGraph.END) && iterations++ >= graph.maxIterations()) {
-            throw new MaxIterationsException(graph(), next, graph.maxIterations(), usage());
+    boolean endsAt(String target) {
+        return target.equals(stop);
+    }
+
+    /** The nodes that are next, or {@link StateGraph#END}. */
+    List<String> advance() {
+        String given = next;
+        next = null;
+        return given == null ? graph.next(node, state, this) : List.of(given);
+    }
+
+    void moveTo(String target) {
+        if (!target.equals(StateGraph.END) && run.iterations.getAndIncrement() >= graph.maxIterations()) {
+            throw new MaxIterationsException(graph(), target, graph.maxIterations(), usage());
         }
-        node = next;
-        return next;
+        node = target;
+    }
+
+    /** Merges what branches have written, in their order, and goes on at their join. */
+    void join(List<GraphRunnerContext> branches, String join) {
+        Map<String, GraphRunnerContext> writers = new HashMap<>();
+        for (GraphRunnerContext branch : branches) {
+            UpdateLog written = branch.written();
+            for (String key : written.keys()) {
+                GraphRunnerContext other = written.replaces(key) ? writers.putIfAbsent(key, branch) : null;
+                if (other != null) {
+                    throw new GraphRunException(
+                            "graph \"%s\": two branches of node \"%s\", which meet at \"%s\", both write the key \"%s\", and it can be replaced but once: give it a KeyStrategy that merges"
+                                    .formatted(graph(), node, join, key),
+                            graph(),
+                            node,
+                            usage(),
+                            null);
+                }
+            }
+        }
+        branches.forEach(branch -> merge(branch.written()));
+        next = join;
+    }
+
+    private UpdateLog written() {
+        return Objects.requireNonNull(log, "a run is no branch");
+    }
+
+    private void merge(UpdateLog written) {
+        state = state.with(written, graph.keyStrategies());
+        if (log != null) {
+            log.addAll(written);
+        }
     }
 
     /** The scope of one execution of a node: a branch of the run's, labelled with the node and how often it came there. */
     RunScope enter(String nodeId) {
-        int visit = visits.merge(nodeId, 1, Integer::sum);
+        int visit = run.visits.merge(nodeId, 1, Integer::sum);
         return scope.branch().withNode(nodeId).withRound(visit);
     }
 
@@ -124,6 +211,9 @@ public final class GraphRunnerContext {
         Map<String, Object> values = new HashMap<>(update);
         accumulate(nodeScope, values.remove(TOKEN_USAGE));
         state = state.with(values, graph.keyStrategies());
+        if (log != null) {
+            log.add(values);
+        }
     }
 
     /**

@@ -56,16 +56,25 @@ public final class GraphState {
             return this;
         }
         Map<String, Object> merged = new HashMap<>(values);
-        update.forEach((key, value) -> {
-            @Nullable
-            Object result = strategies.getOrDefault(key, KeyStrategy.REPLACE).merge(merged.get(key), value);
-            if (result == null) {
-                merged.remove(key);
-            } else {
-                merged.put(key, result);
-            }
-        });
+        update.forEach((key, value) -> merge(merged, strategies, key, value));
         return new GraphState(Collections.unmodifiableMap(merged));
+    }
+
+    /** This state with all updates of a part of the run merged into it. */
+    GraphState with(UpdateLog log, Map<String, KeyStrategy> strategies) {
+        Map<String, Object> merged = new HashMap<>(values);
+        log.updates().forEach((key, updates) -> updates.forEach(value -> merge(merged, strategies, key, value)));
+        return new GraphState(Collections.unmodifiableMap(merged));
+    }
+
+    private static void merge(
+            Map<String, Object> merged, Map<String, KeyStrategy> strategies, String key, @Nullable Object value) {
+        Object result = strategies.getOrDefault(key, KeyStrategy.REPLACE).merge(merged.get(key), value);
+        if (result == null) {
+            merged.remove(key);
+        } else {
+            merged.put(key, result);
+        }
     }
 
     /** The keys only: values may be prompts. */

@@ -8,9 +8,11 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.Callable;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Scheduler;
 import reactor.core.scheduler.Schedulers;
 
 /**
@@ -21,26 +23,32 @@ final class NodeExecutor {
 
     private final String node;
     private final NodeAction action;
+    private final @Nullable Scheduler scheduler;
 
-    NodeExecutor(String node, NodeAction action) {
+    NodeExecutor(String node, StateGraph.Node definition) {
         this.node = node;
-        this.action = action;
+        this.action = definition.action();
+        this.scheduler = definition.scheduler();
     }
 
     /** The outputs of one execution, which begins when the first of them is requested. */
     Flux<NodeOutput> execute(GraphRunnerContext run) {
-        // Unlike defer() this waits for a request: a step is taken as soon as the last one is through, but its node is
-        // not to begin before somebody asks for its output. Hidden, since concatMap() subscribes to a scalar at once.
-        return Flux.just(run)
-                .hide()
-                .concatMap(
-                        it -> {
-                            RunScope scope = it.enter(node);
-                            return outputs(it, scope, apply(it, scope)).contextWrite(scope::writeTo);
-                        },
-                        0)
+        Flux<NodeOutput> outputs = onDemand(run, it -> {
+            RunScope scope = it.enter(node);
+            return outputs(it, scope, apply(it, scope)).contextWrite(scope::writeTo);
+        });
+        return (scheduler == null ? outputs : outputs.subscribeOn(scheduler))
                 // That of a run inside this node too: its usage is not all that this run has used.
                 .onErrorMap(error -> new NodeFailedException(run.graph(), node, run.usage(), error));
+    }
+
+    /**
+     * What the run comes to, from when an output is requested. Unlike defer() this waits for that: a step is taken as soon
+     * as the last one is through, but what it does is not to begin before somebody asks for its output.
+     */
+    static Flux<NodeOutput> onDemand(GraphRunnerContext run, Function<GraphRunnerContext, Flux<NodeOutput>> work) {
+        // Hidden, since concatMap() subscribes to a scalar at once.
+        return Flux.just(run).hide().concatMap(work, 0);
     }
 
     private NodeResult apply(GraphRunnerContext run, RunScope scope) {
@@ -59,8 +67,8 @@ final class NodeExecutor {
         }
         if (result instanceof NodeResult.Blocking blocking) {
             Callable<? extends Map<String, ?>> work = blocking.work();
-            return whenThere(
-                    run, scope, Mono.fromCallable(() -> scope.call(work)).subscribeOn(Schedulers.boundedElastic()));
+            Mono<Map<String, ?>> update = Mono.fromCallable(() -> scope.call(work));
+            return whenThere(run, scope, scheduler == null ? update.subscribeOn(Schedulers.boundedElastic()) : update);
         }
         return streamed(run, scope, (NodeResult.Chunks<?>) result);
     }

@@ -1,11 +1,15 @@
 package io.fluxtally.graph;
 
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.TreeMap;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+import reactor.core.scheduler.Scheduler;
 
 /**
  * The definition of a graph: nodes, the edges between them, and how each key of the state is merged.
@@ -28,18 +32,33 @@ public final class StateGraph {
     /** Where a run ends: the target of the last edge. */
     public static final String END = "__END__";
 
-    /** Where a run goes after a node. */
-    record Edge(Function<GraphState, String> condition, Map<String, String> targets) {
+    /** Where a run goes after a node: the names that the route gives, and the nodes that they stand for. */
+    record Edge(
+            Route route, Function<GraphState, ? extends @Nullable List<String>> names, Map<String, String> targets) {
 
-        private static final String ONLY = "";
+        enum Route {
+            PLAIN,
+            ONE_OF,
+            SOME_OF
+        }
 
-        static Edge to(String target) {
-            return new Edge(state -> ONLY, Map.of(ONLY, target));
+        static Edge to(List<String> nodes) {
+            Map<String, String> targets = new LinkedHashMap<>();
+            nodes.forEach(node -> targets.put(node, node));
+            return new Edge(Route.PLAIN, state -> nodes, Collections.unmodifiableMap(targets));
+        }
+
+        /** Whether a run may go to several nodes at once. */
+        boolean isParallel() {
+            return route == Route.SOME_OF || route == Route.PLAIN && targets.size() > 1;
         }
     }
 
+    /** A node's action, and the scheduler that it has of its own. */
+    record Node(NodeAction action, @Nullable Scheduler scheduler) {}
+
     private final String name;
-    private final Map<String, NodeAction> nodes = new LinkedHashMap<>();
+    private final Map<String, Node> nodes = new LinkedHashMap<>();
     private final Map<String, Edge> edges = new LinkedHashMap<>();
     private final Map<String, KeyStrategy> keyStrategies = new LinkedHashMap<>();
 
@@ -54,23 +73,57 @@ public final class StateGraph {
      * @throws GraphDefinitionException if the id is taken or reserved
      */
     public StateGraph addNode(String id, NodeAction action) {
-        Objects.requireNonNull(action, "action");
+        return addNode(id, new Node(Objects.requireNonNull(action, "action"), null));
+    }
+
+    /**
+     * Adds a node that has a scheduler of its own: its action is called there, and what it returns is subscribed to and
+     * runs there, blocking work too. What follows goes on wherever its outputs come from.
+     *
+     * @throws GraphDefinitionException if the id is taken or reserved
+     */
+    public StateGraph addNode(String id, NodeAction action, Scheduler scheduler) {
+        return addNode(
+                id, new Node(Objects.requireNonNull(action, "action"), Objects.requireNonNull(scheduler, "scheduler")));
+    }
+
+    private StateGraph addNode(String id, Node node) {
         if (id.equals(START) || id.equals(END)) {
             throw new GraphDefinitionException(name, "node id \"%s\" is reserved".formatted(id));
         }
-        if (nodes.putIfAbsent(id, action) != null) {
+        if (nodes.putIfAbsent(id, node) != null) {
             throw new GraphDefinitionException(name, "node id \"%s\" is there twice".formatted(id));
         }
         return this;
     }
 
     /**
-     * Adds the edge that a run takes from a node.
+     * Adds an edge that a run takes from a node. Where several start at one node, it takes them all: each is the start of
+     * a branch, and the branches run at once until the node where they all meet (their join), or the end if they meet
+     * there. The join is entered once, when all are there.
      *
-     * @throws GraphDefinitionException if the node has an edge already
+     * <p>Each branch sees the state as it was where it started, and what it wrote itself. At the join, what they wrote is
+     * merged in the order in which their edges were added, whichever is done first. A key that is replaced
+     * ({@link KeyStrategy#REPLACE}) may be written by one of them only: by two it is an error of the run.
+     *
+     * @throws GraphDefinitionException if the edge is there already, or the node has conditional ones
      */
     public StateGraph addEdge(String from, String to) {
-        return addEdge(from, Edge.to(Objects.requireNonNull(to, "to")));
+        Objects.requireNonNull(from, "from");
+        Objects.requireNonNull(to, "to");
+        Edge there = edges.get(from);
+        List<String> nodes = new ArrayList<>();
+        if (there != null) {
+            checkPlain(from, there);
+            nodes.addAll(there.targets().values());
+        }
+        if (nodes.contains(to)) {
+            throw new GraphDefinitionException(
+                    name, "the edge from \"%s\" to \"%s\" is there twice".formatted(from, to));
+        }
+        nodes.add(to);
+        edges.put(from, Edge.to(List.copyOf(nodes)));
+        return this;
     }
 
     /**
@@ -83,17 +136,48 @@ public final class StateGraph {
      */
     public StateGraph addConditionalEdges(
             String from, Function<GraphState, String> condition, Map<String, String> targets) {
-        // Sorted, so that errors are the same each time.
-        Map<String, String> sorted = Collections.unmodifiableMap(new TreeMap<>(Map.copyOf(targets)));
-        return addEdge(from, new Edge(Objects.requireNonNull(condition, "condition"), sorted));
+        Objects.requireNonNull(condition, "condition");
+        return addConditionalEdges(
+                from, Edge.Route.ONE_OF, state -> Collections.singletonList(condition.apply(state)), targets);
     }
 
-    private StateGraph addEdge(String from, Edge edge) {
-        if (edges.putIfAbsent(Objects.requireNonNull(from, "from"), edge) != null) {
+    /**
+     * Adds edges of which a run takes those that the route names, each the start of a branch as with several
+     * {@linkplain #addEdge edges}. What the branches wrote is merged in the order in which the route names them. They meet
+     * where all targets would meet, whichever are named; one that leads straight there is an empty branch.
+     *
+     * @param from the node they start at
+     * @param route names one or more of the targets' keys, each at most once, given the state after the node
+     * @param targets the nodes, by the names that the route gives them
+     * @throws GraphDefinitionException if the node has an edge already
+     */
+    public StateGraph addParallelEdges(
+            String from, Function<GraphState, List<String>> route, Map<String, String> targets) {
+        return addConditionalEdges(from, Edge.Route.SOME_OF, Objects.requireNonNull(route, "route"), targets);
+    }
+
+    private StateGraph addConditionalEdges(
+            String from,
+            Edge.Route route,
+            Function<GraphState, ? extends @Nullable List<String>> names,
+            Map<String, String> targets) {
+        Edge there = edges.get(Objects.requireNonNull(from, "from"));
+        if (there != null) {
+            checkPlain(from, there);
             throw new GraphDefinitionException(
-                    name, "node \"%s\" has an edge already; use conditional edges to choose".formatted(from));
+                    name, "node \"%s\" has an edge already: conditional edges stand alone".formatted(from));
         }
+        // Sorted, so that errors are the same each time.
+        Map<String, String> sorted = Collections.unmodifiableMap(new TreeMap<>(Map.copyOf(targets)));
+        edges.put(from, new Edge(route, names, sorted));
         return this;
+    }
+
+    private void checkPlain(String from, Edge there) {
+        if (there.route() != Edge.Route.PLAIN) {
+            throw new GraphDefinitionException(
+                    name, "node \"%s\" has conditional edges already, which stand alone".formatted(from));
+        }
     }
 
     /**
@@ -115,10 +199,11 @@ public final class StateGraph {
     /**
      * Makes a graph that can run, of what is defined so far.
      *
-     * @throws GraphDefinitionException if an edge leads nowhere, a node cannot be reached, or there is no way in or out
+     * @throws GraphDefinitionException if an edge leads nowhere, a node cannot be reached, there is no way in or out, or
+     *     branches do not meet
      */
     public CompiledGraph compile(CompileConfig config) {
         GraphValidation.check(name, nodes.keySet(), edges);
-        return new CompiledGraph(name, nodes, edges, keyStrategies, config);
+        return new CompiledGraph(name, nodes, edges, Joins.of(name, edges), keyStrategies, config);
     }
 }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
+import java.util.List;
 import java.util.Map;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.DisplayName;
@@ -39,13 +40,27 @@ class GraphValidationTest {
     }
 
     @Test
-    @DisplayName("refuses a second edge from a node")
-    void secondEdge() {
-        graph.addEdge("plan", StateGraph.END);
-        String message = "graph \"trip\": node \"plan\" has an edge already; use conditional edges to choose";
+    @DisplayName("refuses an edge that is there already")
+    void sameEdge() {
+        graph.addEdge("plan", "book");
 
-        assertRefused(() -> graph.addEdge("plan", "book"), message);
-        assertRefused(() -> graph.addConditionalEdges("plan", state -> "x", Map.of("x", "book")), message);
+        assertRefused(
+                () -> graph.addEdge("plan", "book"),
+                "graph \"trip\": the edge from \"plan\" to \"book\" is there twice");
+    }
+
+    @Test
+    @DisplayName("refuses conditional edges beside any other")
+    void conditionalBesideOthers() {
+        graph.addEdge("plan", StateGraph.END).addConditionalEdges("book", state -> "x", Map.of("x", "plan"));
+        String beside = "graph \"trip\": node \"plan\" has an edge already: conditional edges stand alone";
+        String there = "graph \"trip\": node \"book\" has conditional edges already, which stand alone";
+
+        assertRefused(() -> graph.addConditionalEdges("plan", state -> "x", Map.of("x", "book")), beside);
+        assertRefused(() -> graph.addParallelEdges("plan", state -> List.of("x"), Map.of("x", "book")), beside);
+        assertRefused(() -> graph.addEdge("book", "plan"), there);
+        assertRefused(() -> graph.addConditionalEdges("book", state -> "x", Map.of("x", "plan")), there);
+        assertRefused(() -> graph.addParallelEdges("book", state -> List.of("x"), Map.of("x", "plan")), there);
     }
 
     @Test
@@ -173,11 +188,14 @@ class GraphValidationTest {
     }
 
     @Test
-    @DisplayName("refuses a limit on node executions below 1")
+    @DisplayName("refuses a limit on node executions or branches below 1")
     void limit() {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> CompileConfig.DEFAULT.withMaxIterations(0))
                 .withMessage("maxIterations must be 1 or more, but is 0");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> CompileConfig.DEFAULT.withMaxParallel(0))
+                .withMessage("maxParallel must be 1 or more, but is 0");
     }
 
     @Test

@@ -26,6 +26,18 @@ public final class Graphs {
                 .addEdge("node", StateGraph.END);
     }
 
+    /** Adds edges, from the node before {@code >} to each behind it; {@code start} and {@code end} are the graph's. */
+    public static StateGraph edges(StateGraph graph, String... lines) {
+        for (String line : lines) {
+            String[] sides = line.split(" > ");
+            for (String to : sides[1].split(" ")) {
+                graph.addEdge(
+                        sides[0].equals("start") ? StateGraph.START : sides[0], to.equals("end") ? StateGraph.END : to);
+            }
+        }
+        return graph;
+    }
+
     /** A graph of a node {@code first} and a node {@code second}. */
     public static StateGraph pair(NodeAction first, NodeAction second) {
         return new StateGraph("pair")
