@@ -7,7 +7,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * Settings of a compiled graph. Immutable.
  *
- * @param maxIterations how many node executions a run may have
+ * @param maxIterations how many node executions a run may have, those of its branches included; a sub-graph has its own
  * @param recorder where requests are booked, beside the run; those that the wire tap sees go to the tap's own
  * @param agent the agent that the graph is, or null
  * @param maxParallel how many branches of a fan-out run at once; the others begin in their order as these end

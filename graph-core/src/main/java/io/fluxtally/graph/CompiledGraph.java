@@ -80,9 +80,34 @@ public final class CompiledGraph {
         return run(input, false).last();
     }
 
+    /**
+     * This graph as a node of another, on that one's state: it sees all of it, and what its nodes write is written there,
+     * each update once. The other must merge the keys that have a {@link KeyStrategy} here by the same one.
+     *
+     * <p>Its outputs are outputs of the run, with the node in their {@link NodeOutput#path() path}. The output of its end
+     * is left out: in its place is that of the node, whose usage is all that the sub-graph has used. Its limit on node
+     * executions is its own.
+     */
+    public NodeAction asNode() {
+        return new SharedSubGraph(this);
+    }
+
+    /**
+     * This graph as a node of another, with a state of its own. The outputs are those of {@link #asNode()}.
+     *
+     * @param input the first values of its state, given that of the graph around it
+     * @param update what the node writes, given its state at the end
+     */
+    public NodeAction asNode(
+            Function<? super GraphState, ? extends Map<String, ?>> input,
+            Function<? super GraphState, ? extends Map<String, ?>> update) {
+        Objects.requireNonNull(input, "input");
+        Objects.requireNonNull(update, "update");
+        return (state, run) -> NodeResult.subGraph(this, input.apply(state), update);
+    }
+
     private Flux<NodeOutput> run(Map<String, ?> input, boolean streaming) {
-        input.keySet().forEach(key -> GraphValidation.checkKey(name, key));
-        GraphState state = GraphState.EMPTY.with(input, keyStrategies);
+        GraphState state = begin(input);
         return Flux.deferContextual(context -> {
             RunScope scope = openScope(context);
             GraphRunnerContext run = new GraphRunnerContext(this, scope, streaming, state);
@@ -90,7 +115,7 @@ public final class CompiledGraph {
         });
     }
 
-    private Flux<NodeOutput> steps(GraphRunnerContext run) {
+    Flux<NodeOutput> steps(GraphRunnerContext run) {
         // Without prefetch the next step is not asked for before the last one is through, and generate() turns requests
         // that come in from inside a step into another turn of its loop.
         return Flux.<Flux<NodeOutput>>generate(steps -> step(run, steps)).concatMap(Function.identity(), 0);
@@ -99,8 +124,17 @@ public final class CompiledGraph {
     private RunScope openScope(ContextView context) {
         UsageScope outer = UsageScope.current(context);
         RunScope outerRun = outer == null ? null : outer.runScope();
-        RunScope scope = outerRun == null ? RunScope.start() : outerRun.branch();
+        return label(outerRun == null ? RunScope.start() : outerRun.branch());
+    }
+
+    RunScope label(RunScope scope) {
         return config.agent() == null ? scope : scope.withAgent(config.agent());
+    }
+
+    /** The state that a run begins with. */
+    GraphState begin(Map<String, ?> input) {
+        input.keySet().forEach(key -> GraphValidation.checkKey(name, key));
+        return GraphState.EMPTY.with(input, keyStrategies);
     }
 
     private void step(GraphRunnerContext run, SynchronousSink<Flux<NodeOutput>> steps) {
@@ -118,7 +152,7 @@ public final class CompiledGraph {
             run.moveTo(next);
             steps.next(
                     run.isAtEnd()
-                            ? Flux.just(new NodeOutput(next, run.agent(), run.state(), RunUsage.EMPTY, run.usage()))
+                            ? Flux.just(new NodeOutput(next, run, RunUsage.EMPTY))
                             : executor(next).execute(run));
         }
     }

@@ -16,14 +16,17 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.springframework.ai.chat.metadata.Usage;
 import org.springframework.ai.chat.model.ChatModel;
+import reactor.core.publisher.Flux;
 
 /**
- * One run of a graph, or one branch of it while branches run at once: its state, where it stands, and what it has used.
+ * One run of a graph, or a part of it, which is a branch while branches run at once, or a sub-graph: its state, where it
+ * stands, and what it has used.
  *
- * <p>Figures may be read by any thread at any time. The rest belongs to the run or branch, which takes one step at a time.
+ * <p>Figures may be read by any thread at any time. The rest belongs to the run or part, which takes one step at a time.
  */
 public final class GraphRunnerContext {
 
@@ -35,22 +38,33 @@ public final class GraphRunnerContext {
      */
     public static final String TOKEN_USAGE = "_TOKEN_USAGE_";
 
-    /** What the branches of a run have in common. */
-    private record Whole(RunScope scope, boolean streaming, Map<String, Integer> visits, AtomicLong iterations) {
+    /** What the branches of a run, or of one of its sub-graphs, have in common. */
+    private record Whole(
+            CompiledGraph graph,
+            RunScope scope,
+            boolean streaming,
+            List<String> path,
+            Map<String, KeyStrategy> strategies,
+            Map<String, Integer> visits,
+            AtomicLong iterations) {
 
-        Whole(RunScope scope, boolean streaming) {
-            this(scope, streaming, new ConcurrentHashMap<>(), new AtomicLong());
+        Whole(
+                CompiledGraph graph,
+                RunScope scope,
+                boolean streaming,
+                List<String> path,
+                Map<String, KeyStrategy> strategies) {
+            this(graph, scope, streaming, path, strategies, new ConcurrentHashMap<>(), new AtomicLong());
         }
     }
 
-    private final CompiledGraph graph;
     private final Whole run;
     private final RunScope scope;
 
-    /** Where this branch ends, or null for a run, which ends at the end. */
+    /** The node before which this part ends, or null for a run, which has an output of its end. */
     private final @Nullable String stop;
 
-    /** What this branch has written, or null for a run. */
+    /** What this part has written, or null where nobody is to know. */
     private final @Nullable UpdateLog log;
 
     private volatile GraphState state;
@@ -61,33 +75,56 @@ public final class GraphRunnerContext {
 
     /** A run of the graph. */
     GraphRunnerContext(CompiledGraph graph, RunScope scope, boolean streaming, GraphState state) {
-        this.graph = graph;
-        this.run = new Whole(scope, streaming);
+        this(new Whole(graph, scope, streaming, List.of(), graph.keyStrategies()), scope, null, null, state);
+    }
+
+    private GraphRunnerContext(
+            Whole run, RunScope scope, @Nullable String stop, @Nullable UpdateLog log, GraphState state) {
+        this.run = run;
         this.scope = scope;
-        this.stop = null;
-        this.log = null;
+        this.stop = stop;
+        this.log = log;
         this.state = state;
     }
 
-    private GraphRunnerContext(GraphRunnerContext from, String first, String join) {
-        this.graph = from.graph;
-        this.run = from.run;
-        this.scope = from.scope.branch();
-        this.stop = join;
-        this.log = new UpdateLog(graph.keyStrategies());
-        this.state = from.state;
-        this.node = from.node;
-        this.next = first;
+    /** A branch that starts where this stands, with the given node, and ends before the join. */
+    GraphRunnerContext branch(String first, String join) {
+        UpdateLog written = new UpdateLog(run.strategies);
+        GraphRunnerContext branch = new GraphRunnerContext(run, scope.branch(), join, written, state);
+        branch.node = node;
+        branch.next = first;
+        return branch;
     }
 
-    /** A branch that starts where this one stands, with the given node, and ends before the join. */
-    GraphRunnerContext branch(String first, String join) {
-        return new GraphRunnerContext(this, first, join);
+    /** The run of a sub-graph with a state of its own. */
+    GraphRunnerContext inside(CompiledGraph graph, String nodeId, RunScope nodeScope, Map<String, ?> input) {
+        Whole part = new Whole(graph, run.scope, run.streaming, pathOf(nodeId), graph.keyStrategies());
+        return new GraphRunnerContext(part, graph.label(nodeScope), StateGraph.END, null, graph.begin(input));
+    }
+
+    /** The run of a sub-graph on this state. */
+    GraphRunnerContext inside(CompiledGraph graph, String nodeId, RunScope nodeScope) {
+        Whole part = new Whole(graph, run.scope, run.streaming, pathOf(nodeId), run.strategies);
+        UpdateLog written = new UpdateLog(run.strategies);
+        return new GraphRunnerContext(part, graph.label(nodeScope), StateGraph.END, written, state);
+    }
+
+    private List<String> pathOf(String nodeId) {
+        return Stream.concat(run.path.stream(), Stream.of(nodeId)).toList();
+    }
+
+    /** The outputs of this part. */
+    Flux<NodeOutput> outputs() {
+        return run.graph.steps(this);
+    }
+
+    List<String> path() {
+        return run.path;
     }
 
     /** The graph's name. */
     public String graph() {
-        return graph.name();
+        return run.graph.name();
     }
 
     /** The run's id. */
@@ -100,12 +137,15 @@ public final class GraphRunnerContext {
         return run.streaming;
     }
 
-    /** The state so far; in a branch, that at its start with what the branch itself has written since. */
+    /**
+     * The state so far; in a branch, that at its start with what the branch itself has written since; in a sub-graph, its
+     * own or that which it shares.
+     */
     public GraphState state() {
         return state;
     }
 
-    /** The tokens of the whole run so far, over all its nodes, rounds and branches. */
+    /** The tokens of the whole run so far, over all its nodes, rounds, branches and sub-graphs. */
     public TokenUsage getTokenUsage() {
         return usage().total();
     }
@@ -116,10 +156,10 @@ public final class GraphRunnerContext {
     }
 
     /**
-     * What this branch of the run has used so far, counted from zero where it started; outside of branches, what the
-     * whole run has.
+     * What this part of the run, a branch or a sub-graph, has used so far, counted from zero where it started; outside of
+     * both, what the whole run has.
      */
-    public RunUsage branchUsage() {
+    public RunUsage partUsage() {
         return scope.usage();
     }
 
@@ -138,7 +178,7 @@ public final class GraphRunnerContext {
     }
 
     UsageRecorder recorder() {
-        return graph.recorder();
+        return run.graph.recorder();
     }
 
     String node() {
@@ -157,12 +197,12 @@ public final class GraphRunnerContext {
     List<String> advance() {
         String given = next;
         next = null;
-        return given == null ? graph.next(node, state, this) : List.of(given);
+        return given == null ? run.graph.next(node, state, this) : List.of(given);
     }
 
     void moveTo(String target) {
-        if (!target.equals(StateGraph.END) && run.iterations.getAndIncrement() >= graph.maxIterations()) {
-            throw new MaxIterationsException(graph(), target, graph.maxIterations(), usage());
+        if (!target.equals(StateGraph.END) && run.iterations.getAndIncrement() >= run.graph.maxIterations()) {
+            throw new MaxIterationsException(graph(), target, run.graph.maxIterations(), usage());
         }
         node = target;
     }
@@ -185,16 +225,18 @@ public final class GraphRunnerContext {
                 }
             }
         }
-        branches.forEach(branch -> merge(branch.written()));
+        branches.forEach(this::merge);
         next = join;
     }
 
     private UpdateLog written() {
-        return Objects.requireNonNull(log, "a run is no branch");
+        return Objects.requireNonNull(log, "log");
     }
 
-    private void merge(UpdateLog written) {
-        state = state.with(written, graph.keyStrategies());
+    /** Merges what a part of this has written. */
+    void merge(GraphRunnerContext part) {
+        UpdateLog written = part.written();
+        state = state.with(written, run.strategies);
         if (log != null) {
             log.addAll(written);
         }
@@ -210,7 +252,7 @@ public final class GraphRunnerContext {
     void merge(RunScope nodeScope, Map<String, ?> update) {
         Map<String, Object> values = new HashMap<>(update);
         accumulate(nodeScope, values.remove(TOKEN_USAGE));
-        state = state.with(values, graph.keyStrategies());
+        state = state.with(values, run.strategies);
         if (log != null) {
             log.add(values);
         }

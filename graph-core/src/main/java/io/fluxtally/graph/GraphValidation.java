@@ -35,6 +35,22 @@ final class GraphValidation {
         }
     }
 
+    static void checkSubGraphs(
+            String graph, Map<String, StateGraph.Node> nodes, Map<String, KeyStrategy> keyStrategies) {
+        nodes.forEach((node, definition) -> {
+            if (definition.action() instanceof SharedSubGraph shared) {
+                shared.graph().keyStrategies().forEach((key, strategy) -> {
+                    if (keyStrategies.getOrDefault(key, KeyStrategy.REPLACE) != strategy) {
+                        throw new GraphDefinitionException(
+                                graph,
+                                "node \"%s\" shares the state with graph \"%s\", which merges the key \"%s\" in another way: give both the same KeyStrategy"
+                                        .formatted(node, shared.graph().name(), key));
+                    }
+                });
+            }
+        });
+    }
+
     static void checkKey(String graph, String key) {
         if (key.equals(GraphRunnerContext.TOKEN_USAGE)) {
             throw new GraphDefinitionException(

@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.Callable;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
@@ -70,7 +71,22 @@ final class NodeExecutor {
             Mono<Map<String, ?>> update = Mono.fromCallable(() -> scope.call(work));
             return whenThere(run, scope, scheduler == null ? update.subscribeOn(Schedulers.boundedElastic()) : update);
         }
+        if (result instanceof NodeResult.SubGraph sub) {
+            GraphRunnerContext inner = run.inside(sub.graph(), node, scope, sub.input());
+            return nested(inner, () -> completed(run, scope, sub.update().apply(inner.state())));
+        }
+        if (result instanceof SharedSubGraph shared) {
+            GraphRunnerContext inner = run.inside(shared.graph(), node, scope);
+            return nested(inner, () -> {
+                run.merge(inner);
+                return new NodeOutput(node, run, scope.usage());
+            });
+        }
         return streamed(run, scope, (NodeResult.Chunks<?>) result);
+    }
+
+    private static Flux<NodeOutput> nested(GraphRunnerContext inner, Supplier<NodeOutput> completion) {
+        return inner.outputs().concatWith(Mono.fromSupplier(completion));
     }
 
     private Flux<NodeOutput> whenThere(GraphRunnerContext run, RunScope scope, Mono<? extends Map<String, ?>> values) {
@@ -91,12 +107,12 @@ final class NodeExecutor {
     }
 
     private StreamingOutput streaming(GraphRunnerContext run, RunUsage nodeUsage, @Nullable Object chunk, String text) {
-        return new StreamingOutput(node, run.agent(), run.state(), nodeUsage, run.usage(), chunk, text);
+        return new StreamingOutput(node, run, nodeUsage, chunk, text);
     }
 
     private NodeOutput completed(GraphRunnerContext run, RunScope scope, Map<String, ?> update) {
         merge(run, scope, update);
-        return new NodeOutput(node, run.agent(), run.state(), scope.usage(), run.usage());
+        return new NodeOutput(node, run, scope.usage());
     }
 
     /** Emits the delta: what was captured, or where nothing was, what the node says itself. */

@@ -3,6 +3,7 @@ package io.fluxtally.graph;
 import io.fluxtally.usage.RunUsage;
 import io.fluxtally.usage.TokenUsage;
 import io.fluxtally.usage.UsageSum;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,17 +15,20 @@ import org.jspecify.annotations.Nullable;
 public sealed class NodeOutput permits StreamingOutput {
 
     private final String node;
+    private final List<String> path;
     private final @Nullable String agent;
     private final GraphState state;
     private final RunUsage nodeUsage;
     private final RunUsage runUsage;
 
-    NodeOutput(String node, @Nullable String agent, GraphState state, RunUsage nodeUsage, RunUsage runUsage) {
+    /** What the run says now. */
+    NodeOutput(String node, GraphRunnerContext run, RunUsage nodeUsage) {
         this.node = node;
-        this.agent = agent;
-        this.state = state;
+        this.path = run.path();
+        this.agent = run.agent();
+        this.state = run.state();
         this.nodeUsage = nodeUsage;
-        this.runUsage = runUsage;
+        this.runUsage = run.usage();
     }
 
     /** The node, or {@link StateGraph#END}. */
@@ -32,12 +36,20 @@ public sealed class NodeOutput permits StreamingOutput {
         return node;
     }
 
-    /** The agent that the graph is, or null if it is none. */
+    /** The nodes whose sub-graphs the node is in, the outermost first; empty if it is a node of the graph that was run. */
+    public List<String> path() {
+        return path;
+    }
+
+    /** The agent that the graph is, or that it is a sub-graph of, or null if there is none. */
     public @Nullable String agent() {
         return agent;
     }
 
-    /** The state after the node; of an output in mid-stream, before it. */
+    /**
+     * The state after the node; of an output in mid-stream, before it; in a branch or a sub-graph, the state that the
+     * nodes there see.
+     */
     public GraphState state() {
         return state;
     }
@@ -69,7 +81,7 @@ public sealed class NodeOutput permits StreamingOutput {
     /** Names and figures only: the state may hold prompts. */
     @Override
     public String toString() {
-        return "%s[node=%s, agent=%s, tokenUsage=%s, runUsage=%s]"
-                .formatted(getClass().getSimpleName(), node, agent, tokenUsage(), runUsage);
+        return "%s[path=%s, node=%s, agent=%s, tokenUsage=%s, runUsage=%s]"
+                .formatted(getClass().getSimpleName(), path, node, agent, tokenUsage(), runUsage);
     }
 }

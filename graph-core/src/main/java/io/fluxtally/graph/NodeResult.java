@@ -2,17 +2,24 @@ package io.fluxtally.graph;
 
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.reactivestreams.Publisher;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
 /**
- * What a node comes to: an update of the state, now, later, or after a stream of chunks.
+ * What a node comes to: an update of the state, now, later, or after a stream of chunks or a run of another graph.
  *
  * <p>An update may carry the delta key {@link GraphRunnerContext#TOKEN_USAGE}, which never reaches the state.
  */
-public sealed interface NodeResult {
+public sealed interface NodeResult
+        permits NodeResult.Update,
+                NodeResult.Deferred,
+                NodeResult.Blocking,
+                NodeResult.Chunks,
+                NodeResult.SubGraph,
+                SharedSubGraph {
 
     /** An update that is there. */
     record Update(Map<String, ?> values) implements NodeResult {}
@@ -25,6 +32,11 @@ public sealed interface NodeResult {
 
     /** Chunks, each of which is an output of the run, and at their end an update. */
     record Chunks<T>(Flux<T> chunks, Supplier<? extends ChunkJoiner<? super T>> joiner) implements NodeResult {}
+
+    /** A run of another graph, each output of which is an output of the run, and at its end an update. */
+    record SubGraph(
+            CompiledGraph graph, Map<String, ?> input, Function<? super GraphState, ? extends Map<String, ?>> update)
+            implements NodeResult {}
 
     /** No update at all. */
     static NodeResult none() {
@@ -62,5 +74,18 @@ public sealed interface NodeResult {
      */
     static <T> NodeResult chunks(Publisher<T> chunks, Supplier<? extends ChunkJoiner<? super T>> joiner) {
         return new Chunks<>(Flux.from(chunks), joiner);
+    }
+
+    /**
+     * A run of another graph, which is a part of this one: its outputs are outputs of the run as they come, but that of
+     * its end, in place of which is the node's own.
+     *
+     * @param graph the graph
+     * @param input the first values of its state
+     * @param update the update, given its state at the end
+     */
+    static NodeResult subGraph(
+            CompiledGraph graph, Map<String, ?> input, Function<? super GraphState, ? extends Map<String, ?>> update) {
+        return new SubGraph(graph, input, update);
     }
 }

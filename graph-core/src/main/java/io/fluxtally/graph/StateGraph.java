@@ -199,11 +199,12 @@ public final class StateGraph {
     /**
      * Makes a graph that can run, of what is defined so far.
      *
-     * @throws GraphDefinitionException if an edge leads nowhere, a node cannot be reached, there is no way in or out, or
-     *     branches do not meet
+     * @throws GraphDefinitionException if an edge leads nowhere, a node cannot be reached, there is no way in or out,
+     *     branches do not meet, or a sub-graph that shares the state merges a key in another way
      */
     public CompiledGraph compile(CompileConfig config) {
         GraphValidation.check(name, nodes.keySet(), edges);
+        GraphValidation.checkSubGraphs(name, nodes, keyStrategies);
         return new CompiledGraph(name, nodes, edges, Joins.of(name, edges), keyStrategies, config);
     }
 }

@@ -12,15 +12,8 @@ public final class StreamingOutput extends NodeOutput {
     private final @Nullable Object chunk;
     private final String text;
 
-    StreamingOutput(
-            String node,
-            @Nullable String agent,
-            GraphState state,
-            RunUsage nodeUsage,
-            RunUsage runUsage,
-            @Nullable Object chunk,
-            String text) {
-        super(node, agent, state, nodeUsage, runUsage);
+    StreamingOutput(String node, GraphRunnerContext run, RunUsage nodeUsage, @Nullable Object chunk, String text) {
+        super(node, run, nodeUsage);
         this.chunk = chunk;
         this.text = text;
     }
