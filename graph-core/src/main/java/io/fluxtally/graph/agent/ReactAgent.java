@@ -4,6 +4,7 @@ import io.fluxtally.graph.CompileConfig;
 import io.fluxtally.graph.CompiledGraph;
 import io.fluxtally.graph.GraphState;
 import io.fluxtally.graph.KeyStrategy;
+import io.fluxtally.graph.NodeAction;
 import io.fluxtally.graph.NodeOutput;
 import io.fluxtally.graph.StateGraph;
 import io.fluxtally.usage.scope.UsageRecorder;
@@ -11,6 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.springframework.ai.chat.messages.AssistantMessage;
 import org.springframework.ai.chat.messages.Message;
@@ -63,7 +65,9 @@ public final class ReactAgent {
             definition.addEdge(LLM_NODE, StateGraph.END);
         } else {
             definition
-                    .addNode(TOOL_NODE, new ToolNode(builder.toolCallingManager, options, MESSAGES))
+                    .addNode(
+                            TOOL_NODE,
+                            new ToolNode(builder.toolCallingManager, options, MESSAGES, builder.parallelTools))
                     .addConditionalEdges(
                             LLM_NODE,
                             state -> asksForTools(lastMessage(state)) ? TOOL_NODE : StateGraph.END,
@@ -124,6 +128,11 @@ public final class ReactAgent {
         return new Builder(name);
     }
 
+    /** The agent's name. */
+    public String name() {
+        return graph.name();
+    }
+
     /** The graph that the agent is. */
     public CompiledGraph graph() {
         return graph;
@@ -149,9 +158,54 @@ public final class ReactAgent {
         return graph.invoke(Map.of(MESSAGES, conversation));
     }
 
+    /**
+     * This agent as a node of a graph that has the conversation under {@link #MESSAGES}, appended to: the agent goes on
+     * with it. Its outputs are outputs of the run, as of any sub-graph; its requests are counted under its own name.
+     */
+    public NodeAction asNode() {
+        return graph.asNode();
+    }
+
+    /**
+     * This agent as a node that has a conversation of its own. Its outputs are outputs of the run, as of any sub-graph;
+     * its requests are counted under its own name.
+     *
+     * @param question what it is asked, given the state of the graph around it
+     * @param answerKey the key that the text of its answer goes to
+     */
+    public NodeAction asNode(Function<? super GraphState, String> question, String answerKey) {
+        Objects.requireNonNull(question, "question");
+        Objects.requireNonNull(answerKey, "answerKey");
+        return graph.asNode(
+                state -> Map.of(MESSAGES, List.of(new UserMessage(question.apply(state)))),
+                state -> Map.of(answerKey, answer(state)));
+    }
+
+    /** {@link #asTool(String, String)} under the agent's own name. */
+    public ToolCallback asTool(String description) {
+        return asTool(name(), description);
+    }
+
+    /**
+     * This agent as a tool of another, which asks it a {@code question} and gets the text of its answer. What it uses is
+     * counted in the run of the other, under its own name. The other's {@link ToolNode} runs it without a blocked thread,
+     * streamed if the run is, and not through the {@code ToolCallingManager}; its outputs are no outputs of the run.
+     * Nothing else can run it: as nothing here blocks, its {@code call} throws.
+     *
+     * @param name the name that the model calls it by
+     * @param description tells the model when to call it
+     */
+    public ToolCallback asTool(String name, String description) {
+        return new AgentTool(this, name, description);
+    }
+
     /** The text of the agent's answer in the state of an output; empty if there is none. */
     public static String answer(NodeOutput output) {
-        return lastMessage(output.state()) instanceof AssistantMessage answer
+        return answer(output.state());
+    }
+
+    private static String answer(GraphState state) {
+        return lastMessage(state) instanceof AssistantMessage answer
                 ? Objects.requireNonNullElse(answer.getText(), "")
                 : "";
     }
@@ -165,6 +219,7 @@ public final class ReactAgent {
         private @Nullable String systemPrompt;
         private @Nullable ChatOptions options;
         private int maxRounds = 50;
+        private int parallelTools = 1;
         private UsageRecorder recorder = UsageRecorder.shared();
         private ToolCallingManager toolCallingManager =
                 ToolCallingManager.builder().build();
@@ -207,6 +262,20 @@ public final class ReactAgent {
                 throw new IllegalArgumentException("maxRounds must be 1 or more, but is " + value);
             }
             this.maxRounds = value;
+            return this;
+        }
+
+        /**
+         * Sets how many of the tools that the model asks for in one round run at once; 1 unless set, since tools may count
+         * on running alone and in order. Their answers are in the order in which the model asked.
+         *
+         * @throws IllegalArgumentException if it is less than 1
+         */
+        public Builder parallelTools(int value) {
+            if (value < 1) {
+                throw new IllegalArgumentException("parallelTools must be 1 or more, but is " + value);
+            }
+            this.parallelTools = value;
             return this;
         }
 
