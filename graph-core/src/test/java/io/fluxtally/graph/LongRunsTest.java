@@ -1,7 +1,9 @@
 package io.fluxtally.graph;
 
+import static io.fluxtally.graph.scripted.Graphs.edges;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.fluxtally.graph.scripted.Graphs;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -103,6 +105,57 @@ class LongRunsTest {
         CompiledGraph graph = loop((state, run) -> NodeResult.blocking(() -> increment(state)));
 
         assertThat(runs(graph.invoke(Map.of())).state().value(COUNT)).contains(STEPS);
+    }
+
+    @Test
+    @DisplayName("ends where nodes are sub-graphs")
+    void subGraphs() throws Exception {
+        CompiledGraph one = Graphs.single((state, run) -> NodeResult.update(increment(state)))
+                .compile();
+
+        assertGetsToTheEnd(one.asNode());
+    }
+
+    @Test
+    @DisplayName("ends where each second step is two branches")
+    void branches() throws Exception {
+        CompiledGraph graph = edges(
+                        new StateGraph("long")
+                                .addNode("step", (state, run) -> NodeResult.update(increment(state)))
+                                .addNode("a", (state, run) -> NodeResult.none())
+                                .addNode("b", (state, run) -> NodeResult.none())
+                                .addNode("join", (state, run) -> NodeResult.none()),
+                        "start > step",
+                        "step > a b",
+                        "a > join",
+                        "b > join")
+                .addConditionalEdges(
+                        "join",
+                        state -> state.value(COUNT, Integer.class).orElse(0) < STEPS ? "on" : "end",
+                        Map.of("on", "step", "end", StateGraph.END))
+                .compile(CompileConfig.DEFAULT.withMaxIterations(4L * STEPS));
+
+        assertThat(runs(graph.invoke(Map.of())).state().value(COUNT)).contains(STEPS);
+        assertThat(runs(graph.stream(Map.of()).limitRate(1).count())).isEqualTo(4L * STEPS + 1);
+    }
+
+    @Test
+    @DisplayName("ends where a branch takes them all")
+    void inABranch() throws Exception {
+        CompiledGraph graph = edges(
+                        new StateGraph("long")
+                                .addNode("step", (state, run) -> NodeResult.update(increment(state)))
+                                .addNode("other", (state, run) -> NodeResult.none()),
+                        "start > step other",
+                        "other > end")
+                .addConditionalEdges(
+                        "step",
+                        state -> state.value(COUNT, Integer.class).orElse(0) < STEPS ? "on" : "end",
+                        Map.of("on", "step", "end", StateGraph.END))
+                .compile(CompileConfig.DEFAULT.withMaxIterations(STEPS + 1L));
+
+        assertThat(runs(graph.invoke(Map.of())).state().value(COUNT)).contains(STEPS);
+        assertThat(runs(graph.stream(Map.of()).limitRate(1).count())).isEqualTo(STEPS + 2L);
     }
 
     @Test
