@@ -15,10 +15,14 @@ import java.util.List;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.springframework.ai.chat.messages.AssistantMessage;
+import org.springframework.ai.chat.messages.ToolResponseMessage;
+import org.springframework.ai.chat.metadata.ChatResponseMetadata;
+import org.springframework.ai.chat.metadata.DefaultUsage;
 import org.springframework.ai.chat.model.ChatModel;
 import org.springframework.ai.chat.model.ChatResponse;
 import org.springframework.ai.chat.model.Generation;
 import org.springframework.ai.chat.prompt.Prompt;
+import reactor.core.publisher.Flux;
 
 @DisplayName("The README's examples")
 class ExamplesTest {
@@ -78,5 +82,52 @@ class ExamplesTest {
         assertThat(run.usage().requests()).extracting(RequestUsage::source).containsExactly(UsageSource.ESTIMATED);
         assertThat(run.usage().total().outputTokens()).isEqualTo(1);
         assertThat(LeavingEarly.draining().drain()).isEqualTo(Drain.upTo(Duration.ofSeconds(30), 1_000_000));
+    }
+
+    /** A model that is billed 100 and 5 for each request, and first asks for the given tool if there is one. */
+    private static ChatModel billed(List<AssistantMessage.ToolCall> tools) {
+        return new ChatModel() {
+            @Override
+            public ChatResponse call(Prompt prompt) {
+                boolean told = prompt.getInstructions().stream().anyMatch(ToolResponseMessage.class::isInstance);
+                AssistantMessage answer = AssistantMessage.builder()
+                        .content("Sunny.")
+                        .toolCalls(told ? List.of() : tools)
+                        .build();
+                ChatResponseMetadata metadata = ChatResponseMetadata.builder()
+                        .usage(new DefaultUsage(100, 5))
+                        .build();
+                return new ChatResponse(List.of(new Generation(answer)), metadata);
+            }
+
+            @Override
+            public Flux<ChatResponse> stream(Prompt prompt) {
+                return Flux.just(call(prompt));
+            }
+        };
+    }
+
+    @Test
+    @DisplayName("read what agents at once are billed, each under its name")
+    void sideBySide() {
+        RunUsage usage =
+                SeveralAgents.sideBySide(billed(List.of()), "What to do?").block(PATIENCE);
+
+        assertThat(usage.byAgent()).containsOnlyKeys("weather", "sights", "guide");
+        assertThat(usage.total()).isEqualTo(TokenUsage.of(300, 15));
+        assertThat(usage.isComplete()).isTrue();
+    }
+
+    @Test
+    @DisplayName("read what an agent that asks another is billed, each under its name")
+    void agentAsTool() {
+        AssistantMessage.ToolCall ask =
+                new AssistantMessage.ToolCall("1", "function", "get_weather", "{\"question\":\"Sunny?\"}");
+
+        RunUsage usage = SeveralAgents.asTool(billed(List.of(ask)), billed(List.of()), "What to do?")
+                .block(PATIENCE);
+
+        assertThat(usage.byAgent().get("guide").total()).isEqualTo(TokenUsage.of(200, 10));
+        assertThat(usage.byAgent().get("weather").total()).isEqualTo(TokenUsage.of(100, 5));
     }
 }
