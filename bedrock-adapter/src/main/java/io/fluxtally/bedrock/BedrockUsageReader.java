@@ -12,13 +12,20 @@ import org.springframework.ai.chat.metadata.Usage;
  */
 public final class BedrockUsageReader implements NativeUsageReader {
 
+    private static final String RECORD = "software.amazon.awssdk.services.bedrockruntime.model.TokenUsage";
+
     /** For the service loader. */
     public BedrockUsageReader() {}
 
+    /** Told by name first: where there is no AWS SDK, there is no such class to ask for. */
     @Override
     public @Nullable TokenUsage read(Usage usage) {
-        if (!(usage.getNativeUsage()
-                instanceof software.amazon.awssdk.services.bedrockruntime.model.TokenUsage record)) {
+        Object nativeUsage = usage.getNativeUsage();
+        return nativeUsage != null && nativeUsage.getClass().getName().equals(RECORD) ? tokens(nativeUsage) : null;
+    }
+
+    private static @Nullable TokenUsage tokens(Object nativeUsage) {
+        if (!(nativeUsage instanceof software.amazon.awssdk.services.bedrockruntime.model.TokenUsage record)) {
             return null;
         }
         long read = orZero(record.cacheReadInputTokens());
