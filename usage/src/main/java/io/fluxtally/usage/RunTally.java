@@ -4,6 +4,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,6 +22,10 @@ public final class RunTally {
     private final @Nullable RunTally parent;
     private final AtomicReference<RunUsage.@Nullable Entry> last = new AtomicReference<>();
     private final AtomicLong open = new AtomicLong();
+
+    /** How many requests are booked or have a place held for them. In one number, so that no request is seen twice or not at all. */
+    private final AtomicLong places = new AtomicLong();
+
     private final Set<String> requestIds = ConcurrentHashMap.newKeySet();
 
     /** A tally of its own, empty. */
@@ -43,8 +48,23 @@ public final class RunTally {
      * @return whether it was new here
      */
     public boolean add(RequestUsage request) {
+        return add(request, tally -> false);
+    }
+
+    /**
+     * Adds a request here and to all tallies above, for which places may be held.
+     *
+     * @param request the request
+     * @param takesPlace whether the request takes a place that was {@linkplain #holdPlace held} for it in the given tally;
+     *     asked once for each tally that the request is new to
+     * @return whether it was new here
+     */
+    public boolean add(RequestUsage request, Predicate<? super RunTally> takesPlace) {
         boolean added = requestIds.add(request.requestId());
         if (added) {
+            if (!takesPlace.test(this)) {
+                places.incrementAndGet();
+            }
             RunUsage.Entry current;
             RunUsage.Entry next;
             do {
@@ -53,9 +73,32 @@ public final class RunTally {
             } while (!last.compareAndSet(current, next));
         }
         if (parent != null) {
-            parent.add(request);
+            parent.add(request, takesPlace);
         }
         return added;
+    }
+
+    /**
+     * Holds a place for a request to come, if fewer than the given number are taken by requests that were added or have
+     * a place held. It is held in this tally alone, until a request takes it or it is {@linkplain #leavePlace() left}.
+     *
+     * @param max the most that may be taken
+     * @return how many were taken before; a place is held exactly if they are fewer than max
+     */
+    public long holdPlace(long max) {
+        long taken;
+        do {
+            taken = places.get();
+            if (taken >= max) {
+                return taken;
+            }
+        } while (!places.compareAndSet(taken, taken + 1));
+        return taken;
+    }
+
+    /** Gives back a place that was held for a request that is not to come. */
+    public void leavePlace() {
+        places.decrementAndGet();
     }
 
     /**

@@ -135,6 +135,38 @@ class RunTallyTest {
         assertThat(tally.usage().total()).isEqualTo(TokenUsage.of(20L * each, 2L * each));
     }
 
+    @Test
+    @DisplayName("of two that race for the last place exactly one gets it, and one who leaves makes room")
+    void raceForThePlace() {
+        for (int round = 0; round < 20_000; round++) {
+            RunTally raced = new RunTally();
+            AtomicInteger held = new AtomicInteger();
+            Runnable holds = () -> held.addAndGet(raced.holdPlace(1) < 1 ? 1 : 0);
+
+            RaceTestUtils.race(holds, holds);
+
+            assertThat(held).hasValue(1);
+            raced.leavePlace();
+            assertThat(raced.holdPlace(1)).isZero();
+        }
+    }
+
+    @Test
+    @DisplayName("a request takes the place held for it, and another one more, in each tally by itself")
+    void placesTaken() {
+        RunTally branch = tally.branch();
+        tally.holdPlace(10);
+
+        branch.add(Samples.reported("held", TokenUsage.of(1, 0)), in -> in == tally);
+        branch.add(Samples.reported("held", TokenUsage.of(1, 0)), in -> false);
+        branch.add(Samples.reported("other", TokenUsage.of(1, 0)));
+
+        assertThat(tally.holdPlace(2)).isEqualTo(2);
+        assertThat(branch.holdPlace(2)).isEqualTo(2);
+        assertThat(branch.holdPlace(3)).isEqualTo(2);
+        assertThat(branch.holdPlace(3)).isEqualTo(3);
+    }
+
     private static void addMany(RunTally tally, String prefix, int count) {
         for (int i = 0; i < count; i++) {
             tally.add(Samples.reported(prefix + i, TokenUsage.of(10, 1)));

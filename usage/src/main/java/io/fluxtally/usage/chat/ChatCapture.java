@@ -6,6 +6,7 @@ import io.fluxtally.usage.TokenUsage;
 import io.fluxtally.usage.UsageSource;
 import io.fluxtally.usage.reactor.StreamListener;
 import io.fluxtally.usage.scope.ModelCall;
+import io.fluxtally.usage.scope.Reservation;
 import io.fluxtally.usage.scope.UsageRecorder;
 import io.fluxtally.usage.scope.UsageScope;
 import java.time.Duration;
@@ -45,6 +46,7 @@ final class ChatCapture implements StreamListener<Object> {
      * A call that starts now.
      *
      * @param outer the scope it is made in, or null
+     * @param reservation the places held for its request
      * @param requestModel the model asked for, or null
      * @param fold for what the model will answer
      * @param estimate for what it will answer, or null if nothing is to be estimated
@@ -54,12 +56,13 @@ final class ChatCapture implements StreamListener<Object> {
     ChatCapture(
             UsageRecorder recorder,
             @Nullable UsageScope outer,
+            Reservation reservation,
             @Nullable String requestModel,
             ChunkFold fold,
             @Nullable AnswerEstimate estimate,
             boolean isModelCall) {
         this.recorder = recorder;
-        this.call = ModelCall.open(outer, requestModel);
+        this.call = ModelCall.open(outer, requestModel, reservation);
         this.fold = fold;
         this.estimate = estimate;
         if (estimate != null) {
@@ -139,7 +142,7 @@ final class ChatCapture implements StreamListener<Object> {
     private void end(RequestOutcome outcome) {
         if (call.end()) {
             for (RequestUsage request : conclude(outcome)) {
-                recorder.book(call.runScope(), request);
+                recorder.book(call.runScope(), request, call.reservation());
             }
         }
         call.close();

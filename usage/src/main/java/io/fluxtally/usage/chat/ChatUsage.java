@@ -2,6 +2,7 @@ package io.fluxtally.usage.chat;
 
 import io.fluxtally.usage.TokenUsage;
 import io.fluxtally.usage.reactor.FluxTap;
+import io.fluxtally.usage.scope.Reservation;
 import io.fluxtally.usage.scope.UsageRecorder;
 import io.fluxtally.usage.scope.UsageScope;
 import org.jspecify.annotations.Nullable;
@@ -28,29 +29,34 @@ public final class ChatUsage {
      * stream, its figures count and this books nothing. Where the usage is that of a client which hides the rounds of its
      * own tool loop, the figure is graded {@code PARTIAL}, since a bare stream does not tell whether there were some.
      *
+     * <p>Where the run has limits that are reached, a subscription ends with a {@code UsageLimitExceededException}, and the
+     * stream is not subscribed to.
+     *
      * @param stream what a model streams; one that ends without any chunk was a request all the same
      * @param recorder where to book
      */
     public static Flux<ChatResponse> capture(Flux<ChatResponse> stream, UsageRecorder recorder) {
-        return capture(stream, recorder, true);
+        return AdmittedCalls.capture(stream, (outer, reservation) -> newCapture(outer, reservation, recorder, true));
     }
 
     /**
      * Captures the usage of a stream that may be a model's, like {@link #capture}. Elements that are no
-     * {@code ChatResponse} pass unheard, and a stream without any books nothing.
+     * {@code ChatResponse} pass unheard, and a stream without any books nothing. Since it may be none, it is counted, but not
+     * refused where the run has limits.
      *
      * @param stream what may be a model's stream
      * @param recorder where to book
      */
     public static <T> Flux<T> captureAny(Flux<T> stream, UsageRecorder recorder) {
-        return capture(stream, recorder, false);
+        return FluxTap.listen(new CallOnThread<>(stream), context -> {
+            UsageScope outer = UsageScope.current(context);
+            return newCapture(outer, Reservation.ofCall(outer), recorder, false);
+        });
     }
 
-    private static <T> Flux<T> capture(Flux<T> stream, UsageRecorder recorder, boolean isModelCall) {
-        return FluxTap.listen(
-                new CallOnThread<>(stream),
-                context -> new ChatCapture(
-                        recorder, UsageScope.current(context), null, new ChunkFold(null, null), null, isModelCall));
+    private static ChatCapture newCapture(
+            @Nullable UsageScope outer, Reservation reservation, UsageRecorder recorder, boolean isModelCall) {
+        return new ChatCapture(recorder, outer, reservation, null, new ChunkFold(null, null), null, isModelCall);
     }
 
     /**

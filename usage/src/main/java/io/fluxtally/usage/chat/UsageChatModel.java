@@ -1,7 +1,9 @@
 package io.fluxtally.usage.chat;
 
-import io.fluxtally.usage.reactor.FluxTap;
+import io.fluxtally.usage.UsageLimitExceededException;
 import io.fluxtally.usage.scope.MeasuringFailures;
+import io.fluxtally.usage.scope.Reservation;
+import io.fluxtally.usage.scope.RunScope;
 import io.fluxtally.usage.scope.UsageRecorder;
 import io.fluxtally.usage.scope.UsageScope;
 import java.util.Objects;
@@ -19,6 +21,9 @@ import reactor.core.publisher.Flux;
  * <p>If the wire tap sees the requests of a call, its figures count; without it, what the model itself reports. A model
  * that runs tools by itself may hide rounds from the code above it; without the wire tap the figure of such a call is
  * graded {@code PARTIAL}.
+ *
+ * <p>Where the run has {@linkplain RunScope#withLimits limits}, a call beyond them fails with a
+ * {@code UsageLimitExceededException} before anything is requested: a blocking one throws it, a stream ends with it.
  *
  * <p>A stream's call is in the {@code Context}, and while its model is subscribed to on that thread as well, for a client
  * that knows no {@code Context}.
@@ -64,7 +69,9 @@ public final class UsageChatModel implements ChatModel {
     public ChatResponse call(Prompt prompt) {
         ChatCapture capture;
         try {
-            capture = newCapture(UsageScope.current(), prompt);
+            capture = AdmittedCalls.open(UsageScope.current(), capturing(prompt));
+        } catch (UsageLimitExceededException refused) {
+            throw refused;
         } catch (Throwable failure) {
             MeasuringFailures.report(PART, failure);
             return model.call(prompt);
@@ -96,8 +103,7 @@ public final class UsageChatModel implements ChatModel {
 
     @Override
     public Flux<ChatResponse> stream(Prompt prompt) {
-        return FluxTap.listen(
-                new CallOnThread<>(model.stream(prompt)), context -> newCapture(UsageScope.current(context), prompt));
+        return AdmittedCalls.capture(model.stream(prompt), capturing(prompt));
     }
 
     @Override
@@ -105,12 +111,16 @@ public final class UsageChatModel implements ChatModel {
         return model.getDefaultOptions();
     }
 
-    private ChatCapture newCapture(@Nullable UsageScope outer, Prompt prompt) {
+    private AdmittedCalls.Opening capturing(Prompt prompt) {
+        return (outer, reservation) -> newCapture(outer, reservation, prompt);
+    }
+
+    private ChatCapture newCapture(@Nullable UsageScope outer, Reservation reservation, Prompt prompt) {
         ChatOptions options = prompt.getOptions();
         ChatOptions defaults = model.getDefaultOptions();
         ChunkFold fold = new ChunkFold(runsTools(options, defaults), model.getClass());
         AnswerEstimate estimate = estimator == null ? null : new AnswerEstimate(estimator, prompt);
-        return new ChatCapture(recorder, outer, modelOf(options, defaults), fold, estimate, true);
+        return new ChatCapture(recorder, outer, reservation, modelOf(options, defaults), fold, estimate, true);
     }
 
     private static @Nullable String modelOf(@Nullable ChatOptions options, @Nullable ChatOptions defaults) {

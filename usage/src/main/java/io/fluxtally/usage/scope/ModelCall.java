@@ -27,6 +27,10 @@ public final class ModelCall implements UsageScope {
     private final String id = UUID.randomUUID().toString();
     private final @Nullable RunScope run;
     private final @Nullable String requestModel;
+    private final Reservation reservation;
+
+    /** Whether a request that this call needed was refused by the limits of a run. */
+    private volatile boolean refused;
 
     /** The requests on the wire that are under way, and whether they were made in this very scope. */
     private final Map<OpenRequest, Boolean> open = new LinkedHashMap<>();
@@ -53,9 +57,15 @@ public final class ModelCall implements UsageScope {
     private record OnTheWire(
             @Nullable String responseId, @Nullable TokenUsage usage, boolean own) {}
 
-    private ModelCall(@Nullable UsageScope outer, @Nullable String requestModel) {
+    private ModelCall(@Nullable UsageScope outer, @Nullable String requestModel, Reservation reservation) {
         this.run = outer == null ? null : outer.runScope();
         this.requestModel = requestModel;
+        this.reservation = reservation;
+    }
+
+    /** {@link #open(UsageScope, String, Reservation)} for a call that no place is reserved for. */
+    public static ModelCall open(@Nullable UsageScope outer, @Nullable String requestModel) {
+        return open(outer, requestModel, Reservation.NONE);
     }
 
     /**
@@ -63,9 +73,10 @@ public final class ModelCall implements UsageScope {
      *
      * @param outer the scope it is made in, or null
      * @param requestModel the model asked for, or null if that is not known
+     * @param reservation the places held for it, which it gives back when it is closed
      */
-    public static ModelCall open(@Nullable UsageScope outer, @Nullable String requestModel) {
-        ModelCall call = new ModelCall(outer, requestModel);
+    public static ModelCall open(@Nullable UsageScope outer, @Nullable String requestModel, Reservation reservation) {
+        ModelCall call = new ModelCall(outer, requestModel, reservation);
         ModelCall outerCall = outer == null ? null : outer.modelCall();
         if (outerCall != null) {
             outerCall.addInside(call);
@@ -110,6 +121,16 @@ public final class ModelCall implements UsageScope {
     @Override
     public ModelCall modelCall() {
         return this;
+    }
+
+    /** The places held for this call's request, for whoever books it. */
+    public Reservation reservation() {
+        return reservation;
+    }
+
+    /** Says that a request inside this call was refused by the limits of a run. */
+    void refused() {
+        refused = true;
     }
 
     /**
@@ -256,7 +277,8 @@ public final class ModelCall implements UsageScope {
         own.forEach(OpenRequest::abandon);
         synchronized (this) {
             // One that is still open after that is being booked on another thread right now.
-            return !open.containsValue(true)
+            return !(refused && isUnanswered())
+                    && !open.containsValue(true)
                     && onTheWire.stream().noneMatch(this::isAnswer)
                     && inside.stream().noneMatch(this::hasAnswerOf);
         }
@@ -281,6 +303,7 @@ public final class ModelCall implements UsageScope {
             onTheWire.clear();
             forgetEstimate();
         }
+        reservation.release();
         if (run != null) {
             run.tally().ended();
         }

@@ -3,6 +3,7 @@ package io.fluxtally.usage.scope;
 import io.fluxtally.usage.RunTally;
 import io.fluxtally.usage.RunUsage;
 import io.fluxtally.usage.TokenUsage;
+import io.fluxtally.usage.UsageLimits;
 import java.util.Objects;
 import java.util.UUID;
 import java.util.concurrent.Callable;
@@ -36,19 +37,24 @@ public final class RunScope implements UsageScope {
     /** The model call that this scope was entered inside of, or null. */
     private final @Nullable ModelCall call;
 
+    /** The limits that hold here, or null. */
+    private final @Nullable RunLimiter limiter;
+
     private RunScope(
             String runId,
             RunTally tally,
             @Nullable String agent,
             @Nullable String node,
             @Nullable Integer round,
-            @Nullable ModelCall call) {
+            @Nullable ModelCall call,
+            @Nullable RunLimiter limiter) {
         this.runId = runId;
         this.tally = tally;
         this.agent = agent;
         this.node = node;
         this.round = round;
         this.call = call;
+        this.limiter = limiter;
     }
 
     /** A new run with an id of its own. */
@@ -58,32 +64,48 @@ public final class RunScope implements UsageScope {
 
     /** A new run with the given id. */
     public static RunScope start(String runId) {
-        return new RunScope(Objects.requireNonNull(runId, "runId"), new RunTally(), null, null, null, null);
+        return new RunScope(Objects.requireNonNull(runId, "runId"), new RunTally(), null, null, null, null, null);
     }
 
     /** A part of this run that counts from zero; what it counts is counted in this one too, once. */
     public RunScope branch() {
-        return new RunScope(runId, tally.branch(), agent, node, round, call);
+        return new RunScope(runId, tally.branch(), agent, node, round, call, limiter);
     }
 
     /** The same scope for an agent's work. */
     public RunScope withAgent(@Nullable String name) {
-        return new RunScope(runId, tally, name, node, round, call);
+        return new RunScope(runId, tally, name, node, round, call, limiter);
     }
 
     /** The same scope for a node's work. */
     public RunScope withNode(@Nullable String name) {
-        return new RunScope(runId, tally, agent, name, round, call);
+        return new RunScope(runId, tally, agent, name, round, call, limiter);
     }
 
     /** The same scope for one turn of an agent's loop, from 1. */
     public RunScope withRound(@Nullable Integer number) {
-        return new RunScope(runId, tally, agent, node, number, call);
+        return new RunScope(runId, tally, agent, node, number, call, limiter);
+    }
+
+    /**
+     * The same scope, in which no more may be used than the given limits say: what its tally has and is to get, over all
+     * branches made from this scope. Limits that hold here already go on to hold.
+     *
+     * <p>A {@code UsageChatModel}, and the wire tap of a {@code WebClient} or {@code RestClient}, refuse what goes beyond
+     * with a {@code UsageLimitExceededException}; other requests are counted, but not refused.
+     */
+    public RunScope withLimits(UsageLimits limits) {
+        return new RunScope(runId, tally, agent, node, round, call, RunLimiter.of(runId, tally, limits, limiter));
     }
 
     /** The run's id; a branch has that of the run it is part of. */
     public String runId() {
         return runId;
+    }
+
+    @Nullable
+    RunLimiter limiter() {
+        return limiter;
     }
 
     /** The accumulator of this scope. */
@@ -142,7 +164,7 @@ public final class RunScope implements UsageScope {
         ModelCall outerCall = outer == null ? null : outer.modelCall();
         return outerCall == null || outerCall == call
                 ? this
-                : new RunScope(runId, tally, agent, node, round, outerCall);
+                : new RunScope(runId, tally, agent, node, round, outerCall, limiter);
     }
 
     /** The given flux, each of whose subscriptions runs in this scope. */

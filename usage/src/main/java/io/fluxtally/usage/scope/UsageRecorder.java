@@ -41,9 +41,14 @@ public final class UsageRecorder {
      * nothing to tell a repetition by. Throws nothing but errors that the JVM cannot go on with.
      */
     public void book(@Nullable RunScope run, RequestUsage request) {
+        book(run, request, Reservation.NONE);
+    }
+
+    /** {@link #book(RunScope, RequestUsage)} for a request that places are reserved for; it takes them. */
+    public void book(@Nullable RunScope run, RequestUsage request, Reservation reservation) {
         if (run == null) {
             unattributed.incrementAndGet();
-        } else if (!run.tally().add(request)) {
+        } else if (!run.tally().add(request, reservation::takesPlace)) {
             return;
         }
         processSum.updateAndGet(sum -> sum.plus(request));

@@ -6,6 +6,7 @@ import io.fluxtally.usage.TokenUsage;
 import io.fluxtally.usage.UsageSource;
 import io.fluxtally.usage.scope.MeasuringFailures;
 import io.fluxtally.usage.scope.ModelCall;
+import io.fluxtally.usage.scope.Reservation;
 import io.fluxtally.usage.scope.RunScope;
 import io.fluxtally.usage.scope.UsageScope;
 import io.fluxtally.usage.wire.dialect.RequestHead;
@@ -79,17 +80,25 @@ public final class WireRequest implements ModelCall.OpenRequest {
     /** The booking as labelled when this turned out to be a request to a model; null until then. */
     private RequestUsage.@Nullable Builder booking;
 
-    WireRequest(WireTap tap, RequestHead head, @Nullable UsageScope scope) {
+    /** The places that it holds in a run with limits. */
+    private Reservation reservation = Reservation.NONE;
+
+    WireRequest(WireTap tap, RequestHead head, @Nullable UsageScope scope, boolean asks) {
         this.tap = tap;
         this.scope = scope;
         this.search = new DialectSearch(tap.dialects(), head);
         if (search.isExpected()) {
-            adopt();
+            adopt(asks);
         }
     }
 
-    /** Makes this a request to a model: from now on it will be booked. */
-    private void adopt() {
+    /**
+     * Makes this a request to a model: from now on it will be booked.
+     *
+     * @param asks whether the limits of the run are asked for it, so that it may be refused
+     */
+    private void adopt(boolean asks) {
+        reservation = asks ? Reservation.of(scope) : Reservation.ofCall(scope);
         booking = ModelCall.newRequest(scope, start);
         ModelCall call = scope == null ? null : scope.modelCall();
         if (call != null) {
@@ -107,6 +116,7 @@ public final class WireRequest implements ModelCall.OpenRequest {
         if (call != null) {
             call.leave(this, booked);
         }
+        reservation.release();
         RunScope run = scope == null ? null : scope.runScope();
         if (run != null) {
             run.tally().ended();
@@ -183,7 +193,7 @@ public final class WireRequest implements ModelCall.OpenRequest {
                     if (search.givesUp(reader.bytesRead())) {
                         body = null;
                     } else if (search.found() != null) {
-                        adopt();
+                        adopt(false);
                     }
                 }
             } catch (Throwable failure) {
@@ -325,7 +335,7 @@ public final class WireRequest implements ModelCall.OpenRequest {
             if (request == null) {
                 return;
             }
-            tap.recorder().book(scope == null ? null : scope.runScope(), request);
+            tap.recorder().book(scope == null ? null : scope.runScope(), request, reservation);
             over(request);
         } catch (Throwable failure) {
             MeasuringFailures.report(PART, failure);
@@ -372,7 +382,7 @@ public final class WireRequest implements ModelCall.OpenRequest {
             }
         }
         if (booking == null && search.found() != null) {
-            adopt();
+            adopt(false);
         }
         RequestUsage.Builder request = booking;
         if (request == null) {

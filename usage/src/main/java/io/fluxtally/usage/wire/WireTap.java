@@ -1,5 +1,6 @@
 package io.fluxtally.usage.wire;
 
+import io.fluxtally.usage.UsageLimitExceededException;
 import io.fluxtally.usage.scope.UsageRecorder;
 import io.fluxtally.usage.scope.UsageScope;
 import io.fluxtally.usage.wire.dialect.AnthropicDialect;
@@ -64,10 +65,24 @@ public final class WireTap {
      * @return the request to report to, or null if it cannot be one to a model
      */
     public @Nullable WireRequest open(RequestHead head, @Nullable UsageScope scope) {
-        if (!head.method().equals("POST")) {
-            return null;
-        }
-        return new WireRequest(this, head, scope);
+        return open(head, scope, false);
+    }
+
+    /**
+     * Begins to watch a request that is not sent yet, if the limits of its run let it through. One whose path does not tell
+     * that it goes to a model is let through.
+     *
+     * @param head where it goes
+     * @param scope the scope it is made in, or null if there is none
+     * @return the request to report to, or null if it cannot be one to a model
+     * @throws UsageLimitExceededException if it must not be sent
+     */
+    public @Nullable WireRequest admit(RequestHead head, @Nullable UsageScope scope) {
+        return open(head, scope, true);
+    }
+
+    private @Nullable WireRequest open(RequestHead head, @Nullable UsageScope scope, boolean asks) {
+        return head.method().equals("POST") ? new WireRequest(this, head, scope, asks) : null;
     }
 
     /** How many events were passed on unread, because they were too long or not what their kind promises. */

@@ -1,5 +1,6 @@
 package io.fluxtally.usage.wire.restclient;
 
+import io.fluxtally.usage.UsageLimitExceededException;
 import io.fluxtally.usage.scope.MeasuringFailures;
 import io.fluxtally.usage.scope.UsageScope;
 import io.fluxtally.usage.wire.WireRequest;
@@ -18,7 +19,8 @@ import org.springframework.http.client.ClientHttpResponse;
  * Taps a {@code RestClient}: {@code RestClient.builder().requestInterceptor(new WireTapInterceptor(tap))}. It serves a
  * {@code RestTemplate} as well.
  *
- * <p>It finds the run on the calling thread. A response is booked when it was read to its end or closed. Safe for use by
+ * <p>It finds the run on the calling thread. Where the run has limits that are reached, the call fails with a
+ * {@code UsageLimitExceededException}, and the request is not sent. A response is booked when it was read to its end or closed. Safe for use by
  * any number of threads.
  */
 public final class WireTapInterceptor implements ClientHttpRequestInterceptor {
@@ -55,7 +57,9 @@ public final class WireTapInterceptor implements ClientHttpRequestInterceptor {
                     request.getMethod().name(),
                     Objects.requireNonNullElse(request.getURI().getPath(), ""),
                     request.getHeaders()::containsKey);
-            return tap.open(head, UsageScope.current());
+            return tap.admit(head, UsageScope.current());
+        } catch (UsageLimitExceededException refused) {
+            throw refused;
         } catch (Throwable failure) {
             MeasuringFailures.report(PART, failure);
             return null;

@@ -1,5 +1,6 @@
 package io.fluxtally.usage.wire.webclient;
 
+import io.fluxtally.usage.UsageLimitExceededException;
 import io.fluxtally.usage.reactor.FluxTap;
 import io.fluxtally.usage.reactor.StreamListener;
 import io.fluxtally.usage.scope.MeasuringFailures;
@@ -21,7 +22,8 @@ import reactor.util.context.ContextView;
 /**
  * Taps a {@code WebClient}: {@code WebClient.builder().filter(new WireTapExchangeFilter(tap))}.
  *
- * <p>It finds the run in the Reactor {@code Context}, else on the thread that subscribes. Safe for use by any number of
+ * <p>It finds the run in the Reactor {@code Context}, else on the thread that subscribes. Where the run has limits that are
+ * reached, the exchange fails with a {@code UsageLimitExceededException}, and the request is not sent. Safe for use by any number of
  * threads.
  */
 public final class WireTapExchangeFilter implements ExchangeFilterFunction {
@@ -55,7 +57,9 @@ public final class WireTapExchangeFilter implements ExchangeFilterFunction {
                     request.method().name(),
                     Objects.requireNonNullElse(request.url().getPath(), ""),
                     request.headers()::containsKey);
-            return tap.open(head, UsageScope.current(context));
+            return tap.admit(head, UsageScope.current(context));
+        } catch (UsageLimitExceededException refused) {
+            throw refused;
         } catch (Throwable failure) {
             MeasuringFailures.report(PART, failure);
             return null;
