@@ -1,8 +1,11 @@
 package io.fluxtally.graph;
 
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
@@ -32,6 +35,13 @@ final class GraphValidation {
         if (!reached.contains(StateGraph.END)) {
             throw new GraphDefinitionException(
                     graph, "there is no way out: no edge leads to %s".formatted(StateGraph.END));
+        }
+        Set<String> ending = leadingToEnd(edges);
+        for (String node : nodes) {
+            if (!ending.contains(node)) {
+                throw new GraphDefinitionException(
+                        graph, "node \"%s\" never ends: no way leads from it to %s".formatted(node, StateGraph.END));
+            }
         }
     }
 
@@ -83,5 +93,21 @@ final class GraphValidation {
             }
         }
         return reached;
+    }
+
+    private static Set<String> leadingToEnd(Map<String, StateGraph.Edge> edges) {
+        Map<String, List<String>> sources = new HashMap<>();
+        edges.forEach((from, edge) -> edge.targets()
+                .values()
+                .forEach(target -> sources.computeIfAbsent(target, key -> new ArrayList<>())
+                        .add(from)));
+        Set<String> ending = new HashSet<>();
+        Deque<String> open = new ArrayDeque<>(Set.of(StateGraph.END));
+        while (!open.isEmpty()) {
+            sources.getOrDefault(open.pop(), List.of()).stream()
+                    .filter(ending::add)
+                    .forEach(open::push);
+        }
+        return ending;
     }
 }

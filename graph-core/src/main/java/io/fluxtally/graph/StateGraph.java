@@ -70,7 +70,7 @@ public final class StateGraph {
     /**
      * Adds a node.
      *
-     * @throws GraphDefinitionException if the id is taken or reserved
+     * @throws GraphDefinitionException if the id is taken, reserved or blank
      */
     public StateGraph addNode(String id, NodeAction action) {
         return addNode(id, new Node(Objects.requireNonNull(action, "action"), null));
@@ -88,6 +88,10 @@ public final class StateGraph {
     }
 
     private StateGraph addNode(String id, Node node) {
+        Objects.requireNonNull(id, "id");
+        if (id.isBlank()) {
+            throw new GraphDefinitionException(name, "a node id must not be blank, but is \"%s\"".formatted(id));
+        }
         if (id.equals(START) || id.equals(END)) {
             throw new GraphDefinitionException(name, "node id \"%s\" is reserved".formatted(id));
         }
@@ -199,8 +203,8 @@ public final class StateGraph {
     /**
      * Makes a graph that can run, of what is defined so far.
      *
-     * @throws GraphDefinitionException if an edge leads nowhere, a node cannot be reached, there is no way in or out,
-     *     branches do not meet, or a sub-graph that shares the state merges a key in another way
+     * @throws GraphDefinitionException if an edge leads nowhere, a node cannot be reached or never comes to the end, there
+     *     is no way in or out, branches do not meet, or a sub-graph that shares the state merges a key in another way
      */
     public CompiledGraph compile(CompileConfig config) {
         GraphValidation.check(name, nodes.keySet(), edges);

@@ -3,12 +3,17 @@ package io.fluxtally.graph;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
+import io.fluxtally.graph.agent.LlmNode;
+import io.fluxtally.graph.scripted.ScriptedModel;
+import io.fluxtally.graph.scripted.Turn;
 import java.util.List;
 import java.util.Map;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import org.springframework.ai.chat.prompt.Prompt;
 
 @DisplayName("the definition of a graph")
 class GraphValidationTest {
@@ -163,6 +168,38 @@ class GraphValidationTest {
                 .addEdge("book", "plan");
 
         assertRefused(graph::compile, "graph \"trip\": there is no way out: no edge leads to __END__");
+    }
+
+    @Test
+    @DisplayName("refuses nodes that lead in a circle for ever, though others lead to the end")
+    void endless() {
+        graph.addNode("plan", NOTHING)
+                .addNode("book", NOTHING)
+                .addNode("wait", NOTHING)
+                .addEdge(StateGraph.START, "plan")
+                .addConditionalEdges("plan", state -> "out", Map.of("out", StateGraph.END, "on", "book"))
+                .addEdge("book", "wait")
+                .addEdge("wait", "book");
+
+        assertRefused(graph::compile, "graph \"trip\": node \"book\" never ends: no way leads from it to __END__");
+    }
+
+    @Test
+    @DisplayName("refuses a node id that is blank or null")
+    void blankIds() {
+        assertRefused(() -> graph.addNode(" ", NOTHING), "graph \"trip\": a node id must not be blank, but is \" \"");
+        assertThatNullPointerException()
+                .isThrownBy(() -> graph.addNode(null, NOTHING))
+                .withMessage("id");
+    }
+
+    @Test
+    @DisplayName("refuses the key of the usage delta as that of a model's answer")
+    void reservedAnswer() {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() ->
+                        new LlmNode(ScriptedModel.of(Turn.says(1, 1, "a")), state -> new Prompt("b"), "_TOKEN_USAGE_"))
+                .withMessage("answerKey must not be \"_TOKEN_USAGE_\", which is reserved for the usage of nodes");
     }
 
     @Test

@@ -31,11 +31,16 @@ public final class LlmNode implements NodeAction {
      * @param model the model
      * @param prompt makes the prompt of the state
      * @param answerKey the key that the answer goes to
+     * @throws IllegalArgumentException if the key is reserved
      */
     public LlmNode(ChatModel model, Function<GraphState, Prompt> prompt, String answerKey) {
         this.model = Objects.requireNonNull(model, "model");
         this.prompt = Objects.requireNonNull(prompt, "prompt");
         this.answerKey = Objects.requireNonNull(answerKey, "answerKey");
+        if (answerKey.equals(GraphRunnerContext.TOKEN_USAGE)) {
+            throw new IllegalArgumentException(
+                    "answerKey must not be \"%s\", which is reserved for the usage of nodes".formatted(answerKey));
+        }
     }
 
     @Override
