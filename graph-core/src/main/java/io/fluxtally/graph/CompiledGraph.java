@@ -1,6 +1,7 @@
 package io.fluxtally.graph;
 
 import io.fluxtally.usage.RunUsage;
+import io.fluxtally.usage.UsageLimits;
 import io.fluxtally.usage.scope.RunScope;
 import io.fluxtally.usage.scope.UsageRecorder;
 import io.fluxtally.usage.scope.UsageScope;
@@ -124,11 +125,13 @@ public final class CompiledGraph {
     private RunScope openScope(ContextView context) {
         UsageScope outer = UsageScope.current(context);
         RunScope outerRun = outer == null ? null : outer.runScope();
-        return label(outerRun == null ? RunScope.start() : outerRun.branch());
+        return configure(outerRun == null ? RunScope.start() : outerRun.branch());
     }
 
-    RunScope label(RunScope scope) {
-        return config.agent() == null ? scope : scope.withAgent(config.agent());
+    /** The scope of a run of this graph, or of its part in another: with its limits, and under its agent's name. */
+    RunScope configure(RunScope scope) {
+        RunScope limited = config.limits().equals(UsageLimits.NONE) ? scope : scope.withLimits(config.limits());
+        return config.agent() == null ? limited : limited.withAgent(config.agent());
     }
 
     /** The state that a run begins with. */

@@ -99,14 +99,14 @@ public final class GraphRunnerContext {
     /** The run of a sub-graph with a state of its own. */
     GraphRunnerContext inside(CompiledGraph graph, String nodeId, RunScope nodeScope, Map<String, ?> input) {
         Whole part = new Whole(graph, run.scope, run.streaming, pathOf(nodeId), graph.keyStrategies());
-        return new GraphRunnerContext(part, graph.label(nodeScope), StateGraph.END, null, graph.begin(input));
+        return new GraphRunnerContext(part, graph.configure(nodeScope), StateGraph.END, null, graph.begin(input));
     }
 
     /** The run of a sub-graph on this state. */
     GraphRunnerContext inside(CompiledGraph graph, String nodeId, RunScope nodeScope) {
         Whole part = new Whole(graph, run.scope, run.streaming, pathOf(nodeId), run.strategies);
         UpdateLog written = new UpdateLog(run.strategies);
-        return new GraphRunnerContext(part, graph.label(nodeScope), StateGraph.END, written, state);
+        return new GraphRunnerContext(part, graph.configure(nodeScope), StateGraph.END, written, state);
     }
 
     private List<String> pathOf(String nodeId) {

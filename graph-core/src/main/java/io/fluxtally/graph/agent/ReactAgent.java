@@ -7,6 +7,7 @@ import io.fluxtally.graph.KeyStrategy;
 import io.fluxtally.graph.NodeAction;
 import io.fluxtally.graph.NodeOutput;
 import io.fluxtally.graph.StateGraph;
+import io.fluxtally.usage.UsageLimits;
 import io.fluxtally.usage.scope.UsageRecorder;
 import java.util.ArrayList;
 import java.util.List;
@@ -82,7 +83,8 @@ public final class ReactAgent {
         this.graph = definition.compile(CompileConfig.DEFAULT
                 .withMaxIterations(maxIterations)
                 .withRecorder(builder.recorder)
-                .withAgent(builder.name));
+                .withAgent(builder.name)
+                .withLimits(builder.limits));
     }
 
     /** The options with the tools in them, which the graph runs and not the model; an agent without tools changes none. */
@@ -221,6 +223,7 @@ public final class ReactAgent {
         private int maxRounds = 50;
         private int parallelTools = 1;
         private UsageRecorder recorder = UsageRecorder.shared();
+        private UsageLimits limits = UsageLimits.NONE;
         private ToolCallingManager toolCallingManager =
                 ToolCallingManager.builder().build();
 
@@ -285,6 +288,16 @@ public final class ReactAgent {
          */
         public Builder recorder(UsageRecorder value) {
             this.recorder = value;
+            return this;
+        }
+
+        /**
+         * Sets how much a run may use, over all its rounds and what its tools ask of models; any amount unless set. A round
+         * that goes beyond fails with a {@code UsageLimitExceededException}, before anything is requested. Spring AI's own
+         * tools tell the model of what they threw, so where a call inside one is refused the run ends with the next round.
+         */
+        public Builder limits(UsageLimits value) {
+            this.limits = value;
             return this;
         }
 
