@@ -59,6 +59,11 @@ public final class CompiledGraph {
         return name;
     }
 
+    /** The graph as a drawing. */
+    public GraphDrawing drawing() {
+        return GraphDrawing.of(name, config.agent(), executors.keySet(), edges);
+    }
+
     /**
      * Runs the graph, its model calls streamed. The last output is that of {@link StateGraph#END}.
      *
