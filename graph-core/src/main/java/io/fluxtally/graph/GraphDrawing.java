@@ -16,7 +16,8 @@ import org.jspecify.annotations.Nullable;
  * A compiled graph as text that draws it: {@code graph.drawing().mermaid()}, and after a run with what each node used,
  * {@code graph.drawing().with(end.runUsage()).plantUml()}.
  *
- * <p>Plain edges are solid, conditional ones dotted and labelled with what the condition names. Names are escaped, so they
+ * <p>Plain edges are solid, several from one node where branches begin; conditional ones are dotted and labelled with what the
+ * condition names. Names are escaped, so they
  * may be any text. Immutable.
  */
 public final class GraphDrawing {
@@ -56,8 +57,10 @@ public final class GraphDrawing {
         for (String from : sources) {
             StateGraph.Edge edge = edges.get(from);
             if (edge != null) {
+                boolean plain = edge.route() == StateGraph.Edge.Route.PLAIN;
                 edge.targets()
-                        .forEach((choice, to) -> arrows.add(new Arrow(from, to, choice.isBlank() ? null : choice)));
+                        .forEach((choice, to) ->
+                                arrows.add(new Arrow(from, to, plain || choice.isBlank() ? null : choice)));
             }
         }
         return new GraphDrawing(name, agent, List.copyOf(nodes), List.copyOf(arrows), null);

@@ -65,6 +65,26 @@ class GraphDrawingTest {
     }
 
     @Test
+    @DisplayName("shows branches as the several plain edges that they begin with")
+    void branches() {
+        CompiledGraph graph = new StateGraph("both")
+                .addNode("a", NOTHING)
+                .addNode("b", NOTHING)
+                .addEdge(StateGraph.START, "a")
+                .addEdge(StateGraph.START, "b")
+                .addEdge("a", StateGraph.END)
+                .addEdge("b", StateGraph.END)
+                .compile();
+
+        assertThat(graph.drawing().mermaid()).endsWith("""
+                    start --> n1
+                    start --> n2
+                    n1 --> finish
+                    n2 --> finish
+                """);
+    }
+
+    @Test
     @DisplayName("is a PlantUML state diagram: nodes in their order, plain edges solid, conditional ones dotted")
     void plantUml() {
         assertThat(TRIP.drawing().plantUml()).isEqualTo("""
