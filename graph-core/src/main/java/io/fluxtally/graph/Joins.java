@@ -22,7 +22,7 @@ final class Joins {
     private final String graph;
     private final Map<String, StateGraph.Edge> edges;
 
-    /** The nodes from which there is a way to the end, each behind those it is reached from when going back from there. */
+    /** The nodes, each behind those it is reached from when going back from the end. */
     private final List<String> order = new ArrayList<>();
 
     private final Map<String, Integer> numbers = new HashMap<>();
@@ -38,9 +38,9 @@ final class Joins {
     }
 
     /**
-     * The join of each node that branches start at.
+     * The join of each node that branches start at, in a graph whose every node has a way to the end.
      *
-     * @throws GraphDefinitionException if branches do not meet, or meet before they should
+     * @throws GraphDefinitionException if branches meet before they should
      */
     static Map<String, String> of(String graph, Map<String, StateGraph.Edge> edges) {
         Map<String, String> joins = new HashMap<>();
@@ -127,9 +127,6 @@ final class Joins {
     }
 
     private String join(String from, Collection<String> branches) {
-        for (String branch : branches) {
-            checkHasEnd(from, branch, branch);
-        }
         String join = order.get(meeting(branches));
         Map<String, String> owners = new HashMap<>();
         for (String branch : branches) {
@@ -151,21 +148,11 @@ final class Joins {
     }
 
     private void check(String from, String branch, String node, String join) {
-        checkHasEnd(from, branch, node);
         if (node.equals(from)) {
             throw new GraphDefinitionException(
                     graph,
                     "the branch \"%s\" of \"%s\" leads back to \"%s\" before it meets the others at \"%s\""
                             .formatted(branch, from, from, join));
-        }
-    }
-
-    private void checkHasEnd(String from, String branch, String node) {
-        if (!numbers.containsKey(node)) {
-            throw new GraphDefinitionException(
-                    graph,
-                    "the branches of \"%s\" never meet: the branch \"%s\" may come to \"%s\", and no way leads on from there"
-                            .formatted(from, branch, node));
         }
     }
 
