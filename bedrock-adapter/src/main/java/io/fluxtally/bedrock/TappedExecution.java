@@ -92,7 +92,12 @@ final class TappedExecution {
         }
         ended = true;
         for (Unanswered last : unanswered) {
-            if (error != null && failedAlike(error, last.number)) {
+            String failure = error == null ? null : failureOf(last.number, error);
+            if (error == null || failure == null) {
+                last.request.failed();
+            } else if (saysNoConnection(failure)) {
+                last.request.failedToSend(new ConnectException());
+            } else if (isMessageOf(error, failure)) {
                 last.request.failedToSend(error);
             } else {
                 last.request.failed();
@@ -119,8 +124,7 @@ final class TappedExecution {
     private static boolean gotNoConnection(Throwable error) {
         Throwable cause = error;
         for (int depth = 0; cause != null && depth < MAX_CAUSES; depth++) {
-            String message = cause.getMessage();
-            if (message != null && message.startsWith("Acquire operation took longer than")) {
+            if (saysNoConnection(cause.getMessage())) {
                 return true;
             }
             cause = cause.getCause();
@@ -128,19 +132,28 @@ final class TappedExecution {
         return false;
     }
 
+    private static boolean saysNoConnection(@Nullable String message) {
+        return message != null && message.contains("Acquire operation took longer than");
+    }
+
     /**
-     * Whether an earlier try failed as the last one did, by all that the SDK keeps of it: a suppressed error with its
-     * message, {@code Request attempt 1 failure: ...}.
+     * What an earlier try failed with, by all that the SDK keeps of it: a suppressed error with its message,
+     * {@code Request attempt 1 failure: ...}; null if it keeps none.
      */
-    private static boolean failedAlike(Throwable error, int number) {
-        String last = error.getMessage();
+    private static @Nullable String failureOf(int number, Throwable error) {
         String prefix = "Request attempt " + number + " failure: ";
         for (Throwable suppressed : error.getSuppressed()) {
             String message = suppressed.getMessage();
-            if (last != null && message != null && message.startsWith(prefix)) {
-                return last.startsWith(message.substring(prefix.length()));
+            if (message != null && message.startsWith(prefix)) {
+                return message.substring(prefix.length());
             }
         }
-        return false;
+        return null;
+    }
+
+    /** Whether an earlier try failed as the last one did. */
+    private static boolean isMessageOf(Throwable error, String failure) {
+        String last = error.getMessage();
+        return last != null && last.startsWith(failure);
     }
 }

@@ -7,6 +7,7 @@ import io.fluxtally.usage.scope.RunScope;
 import io.fluxtally.usage.scope.UsageRecorder;
 import io.fluxtally.usage.wire.WireTap;
 import io.fluxtally.usage.wire.dialect.RequestHead;
+import java.net.ConnectException;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import software.amazon.awssdk.core.exception.SdkClientException;
@@ -16,9 +17,15 @@ class TappedExecutionTest {
     private final RunScope run = RunScope.start();
 
     private void endsWith(Throwable error) {
+        endsWith(error, 1);
+    }
+
+    private void endsWith(Throwable error, int tries) {
         WireTap tap = WireTap.builder().recorder(UsageRecorder.withSinks()).build();
         TappedExecution execution = new TappedExecution(this, run);
-        execution.sends(tap.open(new RequestHead("POST", "/model/m/converse", name -> false), run));
+        for (int i = 0; i < tries; i++) {
+            execution.sends(tap.open(new RequestHead("POST", "/model/m/converse", name -> false), run));
+        }
         execution.end(error);
     }
 
@@ -31,6 +38,32 @@ class TappedExecutionTest {
 
         assertThat(run.usage().sum().requests()).isZero();
         assertThat(run.usage().isComplete()).isTrue();
+    }
+
+    @Test
+    @DisplayName("nor is an earlier try that failed so, whatever the last one failed with")
+    void noConnectionInTimeBefore() {
+        Throwable last = SdkClientException.create("Unable to execute HTTP request", new ConnectException("refused"));
+        last.addSuppressed(SdkClientException.create(
+                "Request attempt 1 failure: Unable to execute HTTP request: Acquire operation took longer than the"
+                        + " configured maximum time."));
+
+        endsWith(last, 2);
+
+        assertThat(run.usage().sum().requests()).isZero();
+        assertThat(run.usage().isComplete()).isTrue();
+    }
+
+    @Test
+    @DisplayName("T7: an earlier try that failed otherwise than the last may have been billed")
+    void failedBefore() {
+        Throwable last = SdkClientException.create("Unable to execute HTTP request", new ConnectException("refused"));
+        last.addSuppressed(SdkClientException.create("Request attempt 1 failure: read timed out"));
+
+        endsWith(last, 2);
+
+        assertThat(run.usage().sum().requests()).isEqualTo(1);
+        assertThat(run.usage().isComplete()).isFalse();
     }
 
     @Test
