@@ -1,6 +1,7 @@
 package io.fluxtally.bedrock;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.fluxtally.usage.UsageSource;
 import io.fluxtally.usage.scope.RunScope;
@@ -8,9 +9,23 @@ import io.fluxtally.usage.scope.UsageRecorder;
 import io.fluxtally.usage.wire.WireTap;
 import io.fluxtally.usage.wire.dialect.RequestHead;
 import java.net.ConnectException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.URI;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
+import software.amazon.awssdk.auth.credentials.StaticCredentialsProvider;
 import software.amazon.awssdk.core.exception.SdkClientException;
+import software.amazon.awssdk.http.Protocol;
+import software.amazon.awssdk.http.nio.netty.NettyNioAsyncHttpClient;
+import software.amazon.awssdk.regions.Region;
+import software.amazon.awssdk.retries.StandardRetryStrategy;
+import software.amazon.awssdk.retries.api.BackoffStrategy;
+import software.amazon.awssdk.services.bedrockruntime.BedrockRuntimeAsyncClient;
+import software.amazon.awssdk.services.bedrockruntime.model.ConverseResponse;
 
 class TappedExecutionTest {
 
@@ -74,5 +89,32 @@ class TappedExecutionTest {
         assertThat(run.usage().requests())
                 .singleElement()
                 .satisfies(request -> assertThat(request.source()).isEqualTo(UsageSource.MISSING));
+    }
+
+    @Test
+    @DisplayName("so it is with the real SDK, whose pool waits for a server that never says hello")
+    void silentServer() throws Exception {
+        WireTap tap = WireTap.builder().recorder(UsageRecorder.withSinks()).build();
+        try (ServerSocket silent = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
+                BedrockRuntimeAsyncClient client = BedrockRuntimeAsyncClient.builder()
+                        .endpointOverride(URI.create("http://127.0.0.1:" + silent.getLocalPort()))
+                        .region(Region.US_EAST_1)
+                        .credentialsProvider(StaticCredentialsProvider.create(AwsBasicCredentials.create("id", "none")))
+                        .httpClientBuilder(NettyNioAsyncHttpClient.builder()
+                                .protocol(Protocol.HTTP2)
+                                .connectionAcquisitionTimeout(Duration.ofMillis(200)))
+                        .overrideConfiguration(
+                                settings -> settings.addExecutionInterceptor(new WireTapExecutionInterceptor(tap))
+                                        .retryStrategy(StandardRetryStrategy.builder()
+                                                .maxAttempts(3)
+                                                .backoffStrategy(BackoffStrategy.retryImmediately())
+                                                .build()))
+                        .build()) {
+            CompletableFuture<ConverseResponse> call = run.call(() -> client.converse(request -> request.modelId("m")));
+
+            assertThatThrownBy(call::join).hasStackTraceContaining("Acquire operation took longer than");
+        }
+        assertThat(run.usage().sum().requests()).isZero();
+        assertThat(run.usage().isComplete()).isTrue();
     }
 }
