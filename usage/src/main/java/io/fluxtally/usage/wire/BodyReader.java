@@ -81,7 +81,6 @@ abstract sealed class BodyReader {
     /** A stream of events, each of whose data is a JSON document. */
     private static final class Events extends BodyReader implements EventScanner.Handler {
 
-        private static final JsonFactory JSON = new JsonFactory();
         private static final byte[] DONE = {'[', 'D', 'O', 'N', 'E', ']'};
 
         private final DialectSearch search;
@@ -121,12 +120,8 @@ abstract sealed class BodyReader {
                 search.done(!sawUnread);
             } else if (length > 0 && (data[length - 1] != '}' || search.wants(data, length))) {
                 // An event that does not end like an object may be one that was cut short, and is looked at.
-                try (JsonParser parser = JSON.createParser(data, 0, length)) {
-                    search.beginEvent();
-                    for (JsonToken token = parser.nextToken(); token != null; token = parser.nextToken()) {
-                        search.accept(token, parser);
-                    }
-                    search.endEvent();
+                try {
+                    search.read(data, length);
                 } catch (IOException malformed) {
                     tooLong();
                 }
@@ -154,8 +149,6 @@ abstract sealed class BodyReader {
 
     /** A stream of binary messages, each of whose payloads is a JSON document. */
     private static final class Frames extends BodyReader implements FrameScanner.Handler {
-
-        private static final JsonFactory JSON = new JsonFactory();
 
         private final DialectSearch search;
         private final Runnable unread;
@@ -192,12 +185,8 @@ abstract sealed class BodyReader {
             if (!search.wants(payload, length)) {
                 return;
             }
-            try (JsonParser parser = JSON.createParser(payload, 0, length)) {
-                search.beginEvent();
-                for (JsonToken token = parser.nextToken(); token != null; token = parser.nextToken()) {
-                    search.accept(token, parser);
-                }
-                search.endEvent();
+            try {
+                search.read(payload, length);
             } catch (IOException malformed) {
                 unread();
             }

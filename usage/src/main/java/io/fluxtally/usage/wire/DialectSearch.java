@@ -1,5 +1,6 @@
 package io.fluxtally.usage.wire;
 
+import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import io.fluxtally.usage.scope.MeasuringFailures;
@@ -22,6 +23,8 @@ final class DialectSearch {
 
     /** How much of a body is read in vain, before a request that no dialect expects is taken for none to a model. */
     private static final long UNEXPECTED_BYTES = 64 * 1024;
+
+    private static final JsonFactory JSON = new JsonFactory();
 
     private record Candidate(Dialect dialect, ResponseReading reading, JsonWalk walk) {}
 
@@ -83,15 +86,20 @@ final class DialectSearch {
     /** The family of the dialect that was found, or of the one expected. */
     @Nullable
     String provider() {
-        boolean known = (found != null || expected) && !candidates.isEmpty();
-        return known ? candidates.get(0).dialect.provider() : null;
+        Dialect dialect = known();
+        return dialect == null ? null : dialect.provider();
     }
 
     /** The model that the request's head asks for, as the dialect reads it that was found, or that is expected; or null. */
     @Nullable
     String requestModel() {
+        Dialect dialect = known();
+        return dialect == null ? null : dialect.requestModel(head);
+    }
+
+    private @Nullable Dialect known() {
         boolean known = (found != null || expected) && !candidates.isEmpty();
-        return known ? candidates.get(0).dialect.requestModel(head) : null;
+        return known ? candidates.get(0).dialect : null;
     }
 
     /** Takes the type of the event that comes next, where its framing names one. */
@@ -103,6 +111,21 @@ final class DialectSearch {
 
     boolean wants(byte[] json, int length) {
         return found == null || found.wants(json, length);
+    }
+
+    /**
+     * Reads an event that is there as a whole.
+     *
+     * @throws IOException if it is no JSON document
+     */
+    void read(byte[] json, int length) throws IOException {
+        try (JsonParser parser = JSON.createParser(json, 0, length)) {
+            beginEvent();
+            for (JsonToken token = parser.nextToken(); token != null; token = parser.nextToken()) {
+                accept(token, parser);
+            }
+            endEvent();
+        }
     }
 
     void beginEvent() {
