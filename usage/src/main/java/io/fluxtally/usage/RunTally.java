@@ -28,6 +28,9 @@ public final class RunTally {
 
     private final Set<String> requestIds = ConcurrentHashMap.newKeySet();
 
+    /** The requests that are counted here and not above. */
+    private final Set<String> restored = ConcurrentHashMap.newKeySet(0);
+
     /** A tally of its own, empty. */
     public RunTally() {
         this(null);
@@ -60,6 +63,14 @@ public final class RunTally {
      * @return whether it was new here
      */
     public boolean add(RequestUsage request, Predicate<? super RunTally> takesPlace) {
+        boolean added = addHere(request, takesPlace);
+        if (parent != null && !restored.contains(request.requestId())) {
+            parent.add(request, takesPlace);
+        }
+        return added;
+    }
+
+    private boolean addHere(RequestUsage request, Predicate<? super RunTally> takesPlace) {
         boolean added = requestIds.add(request.requestId());
         if (added) {
             if (!takesPlace.test(this)) {
@@ -72,10 +83,21 @@ public final class RunTally {
                 next = RunUsage.Entry.after(current, request);
             } while (!last.compareAndSet(current, next));
         }
-        if (parent != null) {
-            parent.add(request, takesPlace);
-        }
         return added;
+    }
+
+    /**
+     * Adds what this run, or part of a run, had used before it was interrupted, so that it goes on from there: here alone,
+     * since for the tallies above it is not new, now or when it is added again. Requests that are here already stay as they
+     * are. What was in flight then stays so: its figures are not to come any more.
+     */
+    public void restore(RunUsage before) {
+        for (RequestUsage request : before.requests()) {
+            if (addHere(request, tally -> false)) {
+                restored.add(request.requestId());
+            }
+        }
+        open.addAndGet(before.inFlight());
     }
 
     /**

@@ -1,6 +1,7 @@
 package io.fluxtally.usage;
 
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
@@ -32,6 +33,24 @@ public final class RunUsage {
     RunUsage(@Nullable Entry last, long inFlight) {
         this.last = last;
         this.inFlight = inFlight;
+    }
+
+    /**
+     * What was used by the given requests, which were stored and are read again.
+     *
+     * @param requests the requests, each once
+     * @param inFlight how many had begun and were not booked
+     * @throws IllegalArgumentException if inFlight is negative
+     */
+    public static RunUsage of(Collection<RequestUsage> requests, long inFlight) {
+        if (inFlight < 0) {
+            throw new IllegalArgumentException("inFlight must not be negative, but is " + inFlight);
+        }
+        Entry last = null;
+        for (RequestUsage request : requests) {
+            last = Entry.after(last, request);
+        }
+        return new RunUsage(last, inFlight);
     }
 
     /** A request and all those booked before it, with their sum. */

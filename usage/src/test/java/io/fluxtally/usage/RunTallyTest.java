@@ -76,6 +76,35 @@ class RunTallyTest {
     }
 
     @Test
+    @DisplayName("T10: what is restored is counted here once, and not above")
+    void restored() {
+        RequestUsage before = Samples.reported("before", TokenUsage.of(10, 1));
+        RunTally resumed = tally.branch();
+
+        resumed.restore(RunUsage.of(List.of(before), 0));
+        resumed.restore(RunUsage.of(List.of(before), 0));
+        resumed.addAll(resumed.usage());
+        resumed.add(Samples.reported("after", TokenUsage.of(20, 2)));
+
+        assertThat(resumed.usage().total()).isEqualTo(TokenUsage.of(30, 3));
+        assertThat(tally.usage().total()).isEqualTo(TokenUsage.of(20, 2));
+        assertThat(resumed.holdPlace(3)).as("places taken").isEqualTo(2);
+        assertThat(resumed.usage().isComplete()).isTrue();
+    }
+
+    @Test
+    @DisplayName("what was in flight when it was stored stays so here, and is not so above")
+    void restoredInFlight() {
+        RunTally resumed = tally.branch();
+
+        resumed.restore(RunUsage.of(List.of(Samples.reported("before", TokenUsage.of(10, 1))), 1));
+
+        assertThat(resumed.usage().isComplete()).isFalse();
+        assertThat(resumed.usage().inFlight()).isEqualTo(1);
+        assertThat(tally.usage().isComplete()).isTrue();
+    }
+
+    @Test
     @DisplayName("a branch hands on a request that was added to it again by another branch")
     void sameRequestInTwoBranches() {
         RequestUsage request = Samples.reported("one", TokenUsage.of(10, 1));
