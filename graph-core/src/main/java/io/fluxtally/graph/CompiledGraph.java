@@ -1,16 +1,22 @@
 package io.fluxtally.graph;
 
+import io.fluxtally.graph.checkpoint.Checkpoint;
+import io.fluxtally.graph.checkpoint.CheckpointConflictException;
+import io.fluxtally.graph.checkpoint.CheckpointException;
+import io.fluxtally.graph.checkpoint.CheckpointSaver;
 import io.fluxtally.usage.RunUsage;
 import io.fluxtally.usage.UsageLimits;
 import io.fluxtally.usage.scope.RunScope;
 import io.fluxtally.usage.scope.UsageRecorder;
 import io.fluxtally.usage.scope.UsageScope;
+import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.Objects;
 import java.util.Set;
+import java.util.UUID;
 import java.util.function.Function;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -65,7 +71,9 @@ public final class CompiledGraph {
     }
 
     /**
-     * Runs the graph, its model calls streamed. The last output is that of {@link StateGraph#END}.
+     * Runs the graph, its model calls streamed. The last output is that of {@link StateGraph#END}, or an
+     * {@link InterruptedOutput}. If runs are saved, this one is, in a thread of a random id; {@link #thread} lets the app
+     * choose it.
      *
      * @param input the first values of the state
      * @return the outputs as they come; errors are {@link GraphRunException}s
@@ -76,7 +84,8 @@ public final class CompiledGraph {
     }
 
     /**
-     * Runs the graph, its model calls not streamed, and gives the output of {@link StateGraph#END}.
+     * Runs the graph, its model calls not streamed, and gives the output of {@link StateGraph#END}, or an
+     * {@link InterruptedOutput}. If runs are saved, this one is, as with {@link #stream}.
      *
      * @param input the first values of the state
      * @return the last output; errors are {@link GraphRunException}s
@@ -112,13 +121,135 @@ public final class CompiledGraph {
         return (state, run) -> NodeResult.subGraph(this, input.apply(state), update);
     }
 
+    /**
+     * The thread of the given id, whether a run is saved there already or not.
+     *
+     * @throws IllegalStateException if runs of this graph are not saved: see {@link CompileConfig#withCheckpoints}
+     * @throws IllegalArgumentException if the id is blank
+     */
+    public GraphThread thread(String threadId) {
+        checkpoints();
+        if (threadId.isBlank()) {
+            throw new IllegalArgumentException("threadId must not be blank, but is \"%s\"".formatted(threadId));
+        }
+        return new GraphThread(this, threadId);
+    }
+
+    CheckpointSaver checkpoints() {
+        CheckpointSaver saver = config.checkpoints();
+        if (saver == null) {
+            throw new IllegalStateException(
+                    "graph \"%s\": its runs are not saved, so they can be neither interrupted nor resumed: compile it with a CheckpointSaver"
+                            .formatted(name));
+        }
+        return saver;
+    }
+
     private Flux<NodeOutput> run(Map<String, ?> input, boolean streaming) {
+        if (config.checkpoints() != null) {
+            input.keySet().forEach(key -> GraphValidation.checkKey(name, key));
+            return Flux.defer(() -> start(UUID.randomUUID().toString(), input, streaming));
+        }
+        if (!config.interruptBefore().isEmpty() || !config.interruptAfter().isEmpty()) {
+            checkpoints();
+        }
         GraphState state = begin(input);
         return Flux.deferContextual(context -> {
-            RunScope scope = openScope(context);
-            GraphRunnerContext run = new GraphRunnerContext(this, scope, streaming, state);
+            RunScope scope = openScope(context, null);
+            GraphRunnerContext run = new GraphRunnerContext(this, scope, streaming, state, null);
             return steps(run).contextWrite(scope::writeTo);
         });
+    }
+
+    /** Starts a run that is saved in a thread. */
+    Flux<NodeOutput> start(String threadId, Map<String, ?> input, boolean streaming) {
+        GraphState state = begin(input);
+        return Flux.deferContextual(context -> {
+            RunScope scope = openScope(context, null);
+            return saved(threadId, 0, saved -> new GraphRunnerContext(this, scope, streaming, state, saved))
+                    .contextWrite(scope::writeTo);
+        });
+    }
+
+    /** Goes on with the run that is saved in a thread. */
+    Flux<NodeOutput> resume(String threadId, Map<String, ?> feedback, boolean streaming) {
+        feedback.keySet().forEach(key -> GraphValidation.checkKey(name, key));
+        return resumeLast(threadId, feedback, streaming)
+                // The run may have been saved once more meanwhile, with figures that came after it had ended.
+                .onErrorResume(
+                        CheckpointConflictException.class,
+                        conflict -> checkpoints()
+                                .last(threadId)
+                                .filter(last -> last.status() == Checkpoint.Status.CANCELLED
+                                        || last.status() == Checkpoint.Status.FAILED)
+                                .switchIfEmpty(Mono.error(conflict))
+                                .flatMapMany(last -> resumeLast(threadId, feedback, streaming)));
+    }
+
+    private Flux<NodeOutput> resumeLast(String threadId, Map<String, ?> feedback, boolean streaming) {
+        return Flux.deferContextual(context -> checkpoints()
+                .last(threadId)
+                .switchIfEmpty(Mono.error(() -> new CheckpointException(
+                        "graph \"%s\": thread \"%s\" has no checkpoint to resume".formatted(name, threadId))))
+                .flatMapMany(checkpoint -> resume(checkpoint, feedback, streaming, context)));
+    }
+
+    private Flux<NodeOutput> resume(
+            Checkpoint checkpoint, Map<String, ?> feedback, boolean streaming, ContextView context) {
+        RunDocument document = read(checkpoint);
+        if (document.position().isAtEnd()) {
+            throw new CheckpointException("graph \"%s\": the run in thread \"%s\" has ended, so it cannot be resumed"
+                    .formatted(name, checkpoint.threadId()));
+        }
+        RunScope scope = openScope(context, document.runId());
+        RunUsage before = document.usage();
+        boolean died = checkpoint.status() == Checkpoint.Status.RUNNING;
+        scope.tally().restore(died ? RunUsage.of(before.requests(), before.inFlight() + 1) : before);
+        Position position = document.position().resumed(feedback);
+        return saved(checkpoint.threadId(), checkpoint.number(), saved -> {
+                    GraphRunnerContext run = new GraphRunnerContext(this, scope, streaming, position.state(), saved);
+                    run.restore(position);
+                    return run;
+                })
+                .contextWrite(scope::writeTo);
+    }
+
+    private Flux<NodeOutput> saved(String threadId, long number, Function<RunCheckpoints, GraphRunnerContext> run) {
+        return new RunCheckpoints(checkpoints(), config.serializer(), threadId, number, run).outputs();
+    }
+
+    /** Copies a checkpoint into a thread that has none. */
+    Mono<GraphThread> fork(String threadId, long number, String newThreadId) {
+        GraphThread forked = thread(newThreadId);
+        return checkpoints()
+                .load(threadId, number)
+                .switchIfEmpty(Mono.error(() -> new CheckpointException(
+                        "graph \"%s\": thread \"%s\" has no checkpoint %d".formatted(name, threadId, number))))
+                .flatMap(checkpoint -> checkpoints()
+                        .save(new Checkpoint(
+                                newThreadId, 1, Checkpoint.Status.FORKED, Instant.now(), checkpoint.document())))
+                .thenReturn(forked);
+    }
+
+    StateSnapshot snapshot(Checkpoint checkpoint) {
+        RunDocument document = read(checkpoint);
+        return new StateSnapshot(
+                checkpoint.threadId(),
+                checkpoint.number(),
+                checkpoint.status(),
+                checkpoint.savedAt(),
+                document.position().state(),
+                document.usage(),
+                document.position().interrupts());
+    }
+
+    private RunDocument read(Checkpoint checkpoint) {
+        RunDocument document = RunDocument.read(checkpoint, config.serializer());
+        if (!document.graph().equals(name)) {
+            throw new CheckpointException("graph \"%s\": thread \"%s\" has a run of graph \"%s\""
+                    .formatted(name, checkpoint.threadId(), document.graph()));
+        }
+        return document;
     }
 
     Flux<NodeOutput> steps(GraphRunnerContext run) {
@@ -127,10 +258,14 @@ public final class CompiledGraph {
         return Flux.<Flux<NodeOutput>>generate(steps -> step(run, steps)).concatMap(Function.identity(), 0);
     }
 
-    private RunScope openScope(ContextView context) {
+    /** The scope of a run: a part of the one around it, or a new one of the given id, or of an id of its own. */
+    private RunScope openScope(ContextView context, @Nullable String runId) {
         UsageScope outer = UsageScope.current(context);
         RunScope outerRun = outer == null ? null : outer.runScope();
-        return configure(outerRun == null ? RunScope.start() : outerRun.branch());
+        if (outerRun != null) {
+            return configure(outerRun.branch());
+        }
+        return configure(runId == null ? RunScope.start() : RunScope.start(runId));
     }
 
     /** The scope of a run of this graph, or of its part in another: with its limits, and under its agent's name. */
@@ -146,34 +281,74 @@ public final class CompiledGraph {
     }
 
     private void step(GraphRunnerContext run, SynchronousSink<Flux<NodeOutput>> steps) {
-        if (run.isAtEnd()) {
+        Flux<NodeOutput> outputs = next(run);
+        RunCheckpoints checkpoints = run.checkpoints();
+        if (outputs == null) {
             steps.complete();
-            return;
+        } else if (checkpoints == null || !run.isSaved() || run.isAtEnd()) {
+            steps.next(outputs);
+        } else {
+            steps.next(outputs.concatWith(checkpoints.saveStep(run)));
+        }
+    }
+
+    /** The outputs of the next step, or null if there is none. */
+    private @Nullable Flux<NodeOutput> next(GraphRunnerContext run) {
+        if (run.isAtEnd() || run.isInterrupted()) {
+            return null;
+        }
+        if (run.isInsideNode()) {
+            return executor(run.node()).execute(run);
+        }
+        if (!run.branches().isEmpty()) {
+            return branches(run);
+        }
+        if (run.interruptsAfter()) {
+            run.interrupt(null);
+            return null;
         }
         List<String> targets = run.advance();
         String next = targets.get(0);
         if (targets.size() > 1) {
-            steps.next(branches(run, targets));
-        } else if (run.endsAt(next)) {
-            steps.complete();
-        } else {
-            run.moveTo(next);
-            steps.next(
-                    run.isAtEnd()
-                            ? Flux.just(new NodeOutput(next, run, RunUsage.EMPTY))
-                            : executor(next).execute(run));
+            String join = join(run.node());
+            run.fork(targets.stream().map(target -> run.branch(target, join)).toList());
+            return branches(run);
         }
+        if (run.endsAt(next)) {
+            run.stopBefore(next);
+            return null;
+        }
+        if (run.interruptsBefore(next)) {
+            run.interrupt(next);
+            return null;
+        }
+        run.moveTo(next);
+        return run.isAtEnd() ? end(run) : executor(next).execute(run);
+    }
+
+    private static Flux<NodeOutput> end(GraphRunnerContext run) {
+        RunCheckpoints checkpoints = run.checkpoints();
+        NodeOutput end = new NodeOutput(StateGraph.END, run, RunUsage.EMPTY);
+        return checkpoints == null ? Flux.just(end) : checkpoints.saveEnd().thenMany(Flux.just(end));
     }
 
     /** Runs branches at once, each at most one output ahead of what is asked for, until they have met. */
-    private Flux<NodeOutput> branches(GraphRunnerContext run, List<String> targets) {
-        String join = Objects.requireNonNull(joins.get(run.node()), "join");
-        List<GraphRunnerContext> branches =
-                targets.stream().map(target -> run.branch(target, join)).toList();
+    private Flux<NodeOutput> branches(GraphRunnerContext run) {
         return NodeExecutor.onDemand(
-                        run, it -> Flux.fromIterable(branches).flatMap(this::steps, config.maxParallel(), 1))
-                .doOnComplete(() -> run.join(branches, join))
+                        run,
+                        it -> Flux.fromIterable(it.branches())
+                                .flatMap(
+                                        branch -> steps(branch).doOnError(error -> it.stopBranches()),
+                                        config.maxParallel(),
+                                        1))
+                .doOnCancel(run::stopBranches)
+                .doOnComplete(() -> run.join(join(run.node())))
                 .onErrorMap(error -> settled(run, error));
+    }
+
+    /** Where the branches meet that start at a node. */
+    String join(String node) {
+        return Objects.requireNonNull(joins.get(node), "join");
     }
 
     /** The first of the errors that came at once, with what the run has used now that all its branches are cancelled. */
@@ -227,6 +402,19 @@ public final class CompiledGraph {
                         .formatted(name, node, known, names)
                 : "graph \"%s\": the condition of node \"%s\" names one of %s, but named \"%s\""
                         .formatted(name, node, known, names == null ? null : names.get(0));
+    }
+
+    boolean interruptsBefore(String node) {
+        return config.interruptBefore().contains(node);
+    }
+
+    boolean interruptsAfter(String node) {
+        return config.interruptAfter().contains(node);
+    }
+
+    /** Whether a run may stand at the node. */
+    boolean has(String node) {
+        return executors.containsKey(node) || node.equals(StateGraph.START) || node.equals(StateGraph.END);
     }
 
     long maxIterations() {

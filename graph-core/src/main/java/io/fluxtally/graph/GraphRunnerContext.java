@@ -1,5 +1,6 @@
 package io.fluxtally.graph;
 
+import io.fluxtally.graph.checkpoint.CheckpointException;
 import io.fluxtally.usage.RequestUsage;
 import io.fluxtally.usage.RunUsage;
 import io.fluxtally.usage.TokenUsage;
@@ -45,6 +46,7 @@ public final class GraphRunnerContext {
             boolean streaming,
             List<String> path,
             Map<String, KeyStrategy> strategies,
+            @Nullable RunCheckpoints checkpoints,
             Map<String, Integer> visits,
             AtomicLong iterations) {
 
@@ -53,12 +55,29 @@ public final class GraphRunnerContext {
                 RunScope scope,
                 boolean streaming,
                 List<String> path,
-                Map<String, KeyStrategy> strategies) {
-            this(graph, scope, streaming, path, strategies, new ConcurrentHashMap<>(), new AtomicLong());
+                Map<String, KeyStrategy> strategies,
+                @Nullable RunCheckpoints checkpoints) {
+            this(graph, scope, streaming, path, strategies, checkpoints, new ConcurrentHashMap<>(), new AtomicLong());
+        }
+
+        void restore(Position.Counts counts) {
+            visits.putAll(counts.visits());
+            iterations.set(counts.iterations());
+        }
+
+        Position.Counts counts() {
+            return new Position.Counts(Map.copyOf(visits), iterations.get());
         }
     }
 
+    /** The part of a run that is a sub-graph, while a node runs it. */
+    private record Inner(String node, int round, GraphRunnerContext part) {}
+
     private final Whole run;
+
+    /** What this is a part of, or null for a run. */
+    private final @Nullable GraphRunnerContext around;
+
     private final RunScope scope;
 
     /** The node before which this part ends, or null for a run, which has an output of its end. */
@@ -73,44 +92,182 @@ public final class GraphRunnerContext {
     /** The node to go to instead of along an edge, or null. */
     private @Nullable String next;
 
+    /** Whether this is a branch. */
+    private final boolean branch;
+
+    /** Whether no other part runs beside this one, so that the run can be saved whenever this stands still. */
+    private final boolean alone;
+
+    /** Whether the run was, or need not be, interrupted after the node. */
+    private boolean afterChecked = true;
+
+    /** Whether the run was, or need not be, interrupted before the next node. */
+    private boolean beforeChecked;
+
+    /** Where this part itself waits, or null. */
+    private Interrupt.@Nullable When interrupt;
+
+    private boolean interrupted;
+
+    /** The branches that have started here and not met yet. */
+    private List<GraphRunnerContext> branches = List.of();
+
+    /** Whether one of them has failed, or nobody listens to them any more. */
+    private volatile boolean branchesStopped;
+
+    private @Nullable Inner inner;
+
+    /** The sub-graph that was being run when this was saved, until it is taken up again. */
+    private Position.@Nullable SubGraph saved;
+
     /** A run of the graph. */
-    GraphRunnerContext(CompiledGraph graph, RunScope scope, boolean streaming, GraphState state) {
-        this(new Whole(graph, scope, streaming, List.of(), graph.keyStrategies()), scope, null, null, state);
+    GraphRunnerContext(
+            CompiledGraph graph,
+            RunScope scope,
+            boolean streaming,
+            GraphState state,
+            @Nullable RunCheckpoints checkpoints) {
+        this(
+                new Whole(graph, scope, streaming, List.of(), graph.keyStrategies(), checkpoints),
+                null,
+                scope,
+                null,
+                null,
+                state,
+                false,
+                true);
     }
 
     private GraphRunnerContext(
-            Whole run, RunScope scope, @Nullable String stop, @Nullable UpdateLog log, GraphState state) {
+            Whole run,
+            @Nullable GraphRunnerContext around,
+            RunScope scope,
+            @Nullable String stop,
+            @Nullable UpdateLog log,
+            GraphState state,
+            boolean branch,
+            boolean alone) {
         this.run = run;
+        this.around = around;
         this.scope = scope;
         this.stop = stop;
         this.log = log;
         this.state = state;
+        this.branch = branch;
+        this.alone = alone;
     }
 
     /** A branch that starts where this stands, with the given node, and ends before the join. */
     GraphRunnerContext branch(String first, String join) {
-        UpdateLog written = new UpdateLog(run.strategies);
-        GraphRunnerContext branch = new GraphRunnerContext(run, scope.branch(), join, written, state);
-        branch.node = node;
-        branch.next = first;
-        return branch;
+        GraphRunnerContext started = branch(join, new UpdateLog(run.strategies), state);
+        started.node = node;
+        started.next = first;
+        return started;
+    }
+
+    private GraphRunnerContext branch(String join, UpdateLog written, GraphState begun) {
+        return new GraphRunnerContext(run, this, scope.branch(), join, written, begun, true, false);
     }
 
     /** The run of a sub-graph with a state of its own. */
-    GraphRunnerContext inside(CompiledGraph graph, String nodeId, RunScope nodeScope, Map<String, ?> input) {
-        Whole part = new Whole(graph, run.scope, run.streaming, pathOf(nodeId), graph.keyStrategies());
-        return new GraphRunnerContext(part, graph.configure(nodeScope), StateGraph.END, null, graph.begin(input));
+    GraphRunnerContext inside(CompiledGraph graph, RunScope nodeScope, Map<String, ?> input) {
+        return inside(graph, nodeScope, graph.keyStrategies(), null, graph.begin(input));
     }
 
     /** The run of a sub-graph on this state. */
-    GraphRunnerContext inside(CompiledGraph graph, String nodeId, RunScope nodeScope) {
-        Whole part = new Whole(graph, run.scope, run.streaming, pathOf(nodeId), run.strategies);
-        UpdateLog written = new UpdateLog(run.strategies);
-        return new GraphRunnerContext(part, graph.configure(nodeScope), StateGraph.END, written, state);
+    GraphRunnerContext inside(CompiledGraph graph, RunScope nodeScope) {
+        return inside(graph, nodeScope, run.strategies, new UpdateLog(run.strategies), state);
     }
 
-    private List<String> pathOf(String nodeId) {
-        return Stream.concat(run.path.stream(), Stream.of(nodeId)).toList();
+    private GraphRunnerContext inside(
+            CompiledGraph graph,
+            RunScope nodeScope,
+            Map<String, KeyStrategy> strategies,
+            @Nullable UpdateLog written,
+            GraphState begun) {
+        Position.SubGraph before = saved;
+        saved = null;
+        Whole whole = new Whole(
+                graph,
+                run.scope,
+                run.streaming,
+                Stream.concat(run.path.stream(), Stream.of(node)).toList(),
+                strategies,
+                run.checkpoints);
+        GraphRunnerContext part = new GraphRunnerContext(
+                whole,
+                this,
+                graph.configure(nodeScope),
+                StateGraph.END,
+                before == null ? written : before.position().log(strategies),
+                before == null ? begun : before.position().state(),
+                false,
+                alone);
+        if (before != null) {
+            part.restore(before.position());
+        }
+        inner = new Inner(node, Objects.requireNonNull(nodeScope.round(), "round"), part);
+        return part;
+    }
+
+    /** Goes on where a run, or this part of one, was saved. */
+    void restore(Position position) {
+        for (String stood : Stream.of(position.node(), position.next())
+                .filter(Objects::nonNull)
+                .toList()) {
+            if (!run.graph.has(stood)) {
+                throw new CheckpointException(
+                        "graph \"%s\": the run was saved at node \"%s\", which is no node of it now"
+                                .formatted(graph(), stood));
+            }
+        }
+        if (position.counts() != null) {
+            run.restore(position.counts());
+        }
+        for (Map<String, ?> update : position.feedback()) {
+            state = state.with(update, run.strategies);
+        }
+        node = position.node();
+        next = position.next();
+        afterChecked = position.afterChecked();
+        beforeChecked = position.beforeChecked();
+        saved = position.subGraph();
+        if (!position.branches().isEmpty()) {
+            String join = run.graph.join(node);
+            branches = position.branches().stream()
+                    .map(part -> restoredBranch(part, join))
+                    .toList();
+        }
+    }
+
+    private GraphRunnerContext restoredBranch(Position position, String join) {
+        UpdateLog written = Objects.requireNonNull(position.log(run.strategies), "log");
+        GraphRunnerContext restored = branch(join, written, position.state());
+        restored.scope.tally().restore(position.usage().get());
+        restored.restore(position);
+        return restored;
+    }
+
+    /** Where this stands. */
+    Position position() {
+        return new Position(
+                node,
+                next,
+                afterChecked,
+                beforeChecked,
+                interrupt,
+                state,
+                List.of(),
+                log == null ? null : log.copy(),
+                branch ? null : run.counts(),
+                branches.stream().map(GraphRunnerContext::position).toList(),
+                subGraph(),
+                scope::usage);
+    }
+
+    private Position.@Nullable SubGraph subGraph() {
+        Inner now = inner;
+        return now == null ? saved : new Position.SubGraph(now.node, now.round, now.part.position());
     }
 
     /** The outputs of this part. */
@@ -163,6 +320,10 @@ public final class GraphRunnerContext {
         return scope.usage();
     }
 
+    void whenSettled(Runnable action) {
+        run.scope.tally().whenSettled(action);
+    }
+
     /** The given model, whose calls are booked where the graph books. */
     public ChatModel capture(ChatModel model) {
         return UsageChatModel.of(model, recorder());
@@ -193,6 +354,69 @@ public final class GraphRunnerContext {
         return target.equals(stop);
     }
 
+    /** Whether this waits, or what is inside of it: then it has no further step. */
+    boolean isInterrupted() {
+        return interrupted;
+    }
+
+    @Nullable
+    RunCheckpoints checkpoints() {
+        return run.checkpoints;
+    }
+
+    /** Whether the run is to be saved when this has taken a step. */
+    boolean isSaved() {
+        return run.checkpoints != null && alone;
+    }
+
+    /** Whether a node was being run when this was saved, whose sub-graph is to be gone on with. */
+    boolean isInsideNode() {
+        return saved != null;
+    }
+
+    /** The branches that had started and not met when this was saved. */
+    List<GraphRunnerContext> branches() {
+        return branches;
+    }
+
+    /** Whether the run is to wait after the node that has run; a second time it is not. */
+    boolean interruptsAfter() {
+        boolean waits = !afterChecked && run.graph.interruptsAfter(node);
+        afterChecked = true;
+        return waits;
+    }
+
+    /** Whether the run is to wait before the given node; a second time it is not. */
+    boolean interruptsBefore(String target) {
+        boolean waits = !beforeChecked && run.graph.interruptsBefore(target);
+        beforeChecked = false;
+        return waits;
+    }
+
+    /** Waits, before the given node, or if it is null, after the one that has run. */
+    void interrupt(@Nullable String before) {
+        if (run.checkpoints == null) {
+            throw new GraphRunException(
+                    "graph \"%s\": it is interrupted %s node \"%s\", but nothing saves the run that it is a part of: give the outermost graph a CheckpointSaver"
+                            .formatted(
+                                    graph(),
+                                    before == null ? "after" : "before",
+                                    Objects.requireNonNullElse(before, node)),
+                    graph(),
+                    node,
+                    usage(),
+                    null);
+        }
+        interrupt = before == null ? Interrupt.When.AFTER : Interrupt.When.BEFORE;
+        stopBefore(before);
+        interrupted = true;
+    }
+
+    /** Has no further step, with the given node as the next one. */
+    void stopBefore(@Nullable String target) {
+        next = target;
+    }
+
     /** The nodes that are next, or {@link StateGraph#END}. */
     List<String> advance() {
         String given = next;
@@ -205,10 +429,59 @@ public final class GraphRunnerContext {
             throw new MaxIterationsException(graph(), target, run.graph.maxIterations(), usage());
         }
         node = target;
+        afterChecked = false;
+        inner = null;
+    }
+
+    /** Starts branches where this stands. */
+    void fork(List<GraphRunnerContext> started) {
+        branches = started;
+        branchesStopped = false;
+    }
+
+    /** Lets no branch take a further step. */
+    void stopBranches() {
+        branchesStopped = true;
+    }
+
+    /**
+     * Whether this is not to do anything more. Cancellation alone does not tell in time: flatMap() asks each branch for one
+     * more output after it has been cancelled, or has seen an error, while it hands on another one.
+     */
+    boolean isStopped() {
+        for (GraphRunnerContext part = this; part.around != null; part = part.around) {
+            if (part.branch && part.around.branchesStopped) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /** Goes on at the join, if all branches have come there. */
+    void join(String join) {
+        if (branches.stream().anyMatch(GraphRunnerContext::isInterrupted)) {
+            interrupted = true;
+        } else {
+            merge(branches, join);
+            branches = List.of();
+        }
+    }
+
+    /**
+     * Leaves the sub-graph that the node has run.
+     *
+     * @return whether it has come to its end, and does not wait
+     */
+    boolean leave(GraphRunnerContext part) {
+        interrupted = part.interrupted;
+        if (!interrupted) {
+            inner = null;
+        }
+        return !interrupted;
     }
 
     /** Merges what branches have written, in their order, and goes on at their join. */
-    void join(List<GraphRunnerContext> branches, String join) {
+    private void merge(List<GraphRunnerContext> branches, String join) {
         Map<String, GraphRunnerContext> writers = new HashMap<>();
         for (GraphRunnerContext branch : branches) {
             UpdateLog written = branch.written();
@@ -244,12 +517,19 @@ public final class GraphRunnerContext {
 
     /** The scope of one execution of a node: a branch of the run's, labelled with the node and how often it came there. */
     RunScope enter(String nodeId) {
+        Position.SubGraph before = saved;
+        if (before != null) {
+            RunScope again = scope.branch().withNode(nodeId).withRound(before.round());
+            again.tally().restore(before.position().usage().get());
+            return again;
+        }
         int visit = run.visits.merge(nodeId, 1, Integer::sum);
         return scope.branch().withNode(nodeId).withRound(visit);
     }
 
     /** Merges what a node says into the state, and what it used into the total. */
     void merge(RunScope nodeScope, Map<String, ?> update) {
+        saved = null;
         Map<String, Object> values = new HashMap<>(update);
         accumulate(nodeScope, values.remove(TOKEN_USAGE));
         state = state.with(values, run.strategies);

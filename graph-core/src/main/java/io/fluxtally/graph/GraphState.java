@@ -21,6 +21,11 @@ public final class GraphState {
         this.values = values;
     }
 
+    /** A state that was saved. */
+    static GraphState of(Map<String, Object> values) {
+        return new GraphState(Collections.unmodifiableMap(new HashMap<>(values)));
+    }
+
     /** The value of a key, or empty. */
     public Optional<Object> value(String key) {
         return Optional.ofNullable(values.get(key));

@@ -61,6 +61,22 @@ final class GraphValidation {
         });
     }
 
+    static void checkInterrupts(String graph, Set<String> nodes, CompileConfig config) {
+        checkInterrupts(graph, nodes, "interruptBefore", config.interruptBefore());
+        checkInterrupts(graph, nodes, "interruptAfter", config.interruptAfter());
+    }
+
+    private static void checkInterrupts(String graph, Set<String> nodes, String setting, Set<String> named) {
+        named.stream()
+                .filter(node -> !nodes.contains(node))
+                .sorted()
+                .findFirst()
+                .ifPresent(node -> {
+                    throw new GraphDefinitionException(
+                            graph, "%s names \"%s\", which is no node".formatted(setting, node));
+                });
+    }
+
     static void checkKey(String graph, String key) {
         if (key.equals(GraphRunnerContext.TOKEN_USAGE)) {
             throw new GraphDefinitionException(

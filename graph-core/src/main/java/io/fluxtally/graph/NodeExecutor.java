@@ -7,7 +7,6 @@ import io.fluxtally.usage.scope.UsageScope;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Objects;
-import java.util.concurrent.Callable;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -49,7 +48,7 @@ final class NodeExecutor {
      */
     static Flux<NodeOutput> onDemand(GraphRunnerContext run, Function<GraphRunnerContext, Flux<NodeOutput>> work) {
         // Hidden, since concatMap() subscribes to a scalar at once.
-        return Flux.just(run).hide().concatMap(work, 0);
+        return Flux.just(run).hide().concatMap(it -> it.isStopped() ? Flux.never() : work.apply(it), 0);
     }
 
     private NodeResult apply(GraphRunnerContext run, RunScope scope) {
@@ -67,17 +66,17 @@ final class NodeExecutor {
             return whenThere(run, scope, deferred.values());
         }
         if (result instanceof NodeResult.Blocking blocking) {
-            Callable<? extends Map<String, ?>> work = blocking.work();
-            Mono<Map<String, ?>> update = Mono.fromCallable(() -> scope.call(work));
-            return whenThere(run, scope, scheduler == null ? update.subscribeOn(Schedulers.boundedElastic()) : update);
+            // One of the node's own it is on already.
+            Scheduler worker = scheduler == null ? Schedulers.boundedElastic() : Schedulers.immediate();
+            return whenThere(run, scope, BlockingWork.on(worker, scope, blocking.work()));
         }
         if (result instanceof NodeResult.SubGraph sub) {
-            GraphRunnerContext inner = run.inside(sub.graph(), node, scope, sub.input());
-            return nested(inner, () -> completed(run, scope, sub.update().apply(inner.state())));
+            GraphRunnerContext inner = run.inside(sub.graph(), scope, sub.input());
+            return nested(run, inner, () -> completed(run, scope, sub.update().apply(inner.state())));
         }
         if (result instanceof SharedSubGraph shared) {
-            GraphRunnerContext inner = run.inside(shared.graph(), node, scope);
-            return nested(inner, () -> {
+            GraphRunnerContext inner = run.inside(shared.graph(), scope);
+            return nested(run, inner, () -> {
                 run.merge(inner);
                 return new NodeOutput(node, run, scope.usage());
             });
@@ -85,8 +84,10 @@ final class NodeExecutor {
         return streamed(run, scope, (NodeResult.Chunks<?>) result);
     }
 
-    private static Flux<NodeOutput> nested(GraphRunnerContext inner, Supplier<NodeOutput> completion) {
-        return inner.outputs().concatWith(Mono.fromSupplier(completion));
+    /** The outputs of a sub-graph, and that of the node, unless the sub-graph waits: then the node is not done. */
+    private static Flux<NodeOutput> nested(
+            GraphRunnerContext run, GraphRunnerContext inner, Supplier<NodeOutput> completion) {
+        return inner.outputs().concatWith(Mono.fromSupplier(() -> run.leave(inner) ? completion.get() : null));
     }
 
     private Flux<NodeOutput> whenThere(GraphRunnerContext run, RunScope scope, Mono<? extends Map<String, ?>> values) {

@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>The node's own usage and the run's usage have two names, so that nobody adds totals. Immutable.
  */
-public sealed class NodeOutput permits StreamingOutput {
+public sealed class NodeOutput permits StreamingOutput, InterruptedOutput {
 
     private final String node;
     private final List<String> path;

@@ -204,11 +204,13 @@ public final class StateGraph {
      * Makes a graph that can run, of what is defined so far.
      *
      * @throws GraphDefinitionException if an edge leads nowhere, a node cannot be reached or never comes to the end, there
-     *     is no way in or out, branches do not meet, or a sub-graph that shares the state merges a key in another way
+     *     is no way in or out, branches do not meet, a sub-graph that shares the state merges a key in another way, or an interrupt
+     *     names no node
      */
     public CompiledGraph compile(CompileConfig config) {
         GraphValidation.check(name, nodes.keySet(), edges);
         GraphValidation.checkSubGraphs(name, nodes, keyStrategies);
+        GraphValidation.checkInterrupts(name, nodes.keySet(), config);
         return new CompiledGraph(name, nodes, edges, Joins.of(name, edges), keyStrategies, config);
     }
 }

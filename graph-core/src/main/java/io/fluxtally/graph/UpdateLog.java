@@ -22,6 +22,20 @@ final class UpdateLog {
         this.strategies = strategies;
     }
 
+    /** A log that was saved. */
+    static UpdateLog of(Map<String, ? extends List<@Nullable Object>> saved, Map<String, KeyStrategy> strategies) {
+        UpdateLog log = new UpdateLog(strategies);
+        saved.forEach((key, values) -> values.forEach(value -> log.add(key, value)));
+        return log;
+    }
+
+    /** What is in it now. */
+    Map<String, List<@Nullable Object>> copy() {
+        Map<String, List<@Nullable Object>> copy = new LinkedHashMap<>();
+        updates.forEach((key, values) -> copy.put(key, new ArrayList<>(values)));
+        return copy;
+    }
+
     void add(Map<String, ?> update) {
         update.forEach(this::add);
     }

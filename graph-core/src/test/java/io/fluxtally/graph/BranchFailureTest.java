@@ -22,8 +22,10 @@ import java.util.concurrent.TimeoutException;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.reactivestreams.Subscription;
 import org.springframework.ai.chat.model.ChatResponse;
 import reactor.core.Disposable;
+import reactor.core.publisher.BaseSubscriber;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 import reactor.core.publisher.Sinks;
@@ -199,5 +201,63 @@ class BranchFailureTest {
                 .verifyErrorSatisfies(error -> assertThat(error)
                         .isInstanceOfSatisfying(
                                 NodeFailedException.class, failure -> assertKeepsWhatWasUsed(failure.usage())));
+    }
+
+    /** Two branches: {@code left}, and {@code right}, behind which there are two again, which both ask. */
+    private CompiledGraph leadingOn(NodeAction left, ScriptedModel asked) {
+        return edges(
+                        new StateGraph("trip")
+                                .keyStrategy(Graphs.ANSWERS, KeyStrategy.APPEND)
+                                .addNode("left", left)
+                                .addNode("right", (state, run) -> NodeResult.none())
+                                .addNode("asks", asks(asked))
+                                .addNode("asks too", asks(asked)),
+                        "start > left right",
+                        "left > end")
+                .addEdge("right", "asks")
+                .addEdge("right", "asks too")
+                .addEdge("asks", StateGraph.END)
+                .addEdge("asks too", StateGraph.END)
+                .compile();
+    }
+
+    @Test
+    @DisplayName("ask nothing more once their consumer has left while one of them was heard")
+    void cancelledInMidOutput() {
+        for (long demand : new long[] {1, 2, Long.MAX_VALUE}) {
+            ScriptedModel asked = ScriptedModel.of(Turn.says(7, 1, "Yes."));
+            CompiledGraph graph = leadingOn((state, run) -> NodeResult.deferred(failing.asMono()), asked);
+
+            graph.stream(Map.of()).subscribe(new BaseSubscriber<>() {
+                @Override
+                protected void hookOnSubscribe(Subscription subscription) {
+                    request(demand);
+                }
+
+                @Override
+                protected void hookOnNext(NodeOutput output) {
+                    cancel();
+                }
+            });
+
+            assertThat(asked.prompts()).as("demand " + demand).isEmpty();
+        }
+    }
+
+    @Test
+    @DisplayName("ask nothing more once one has failed while another was heard")
+    void failedInMidOutput() {
+        ScriptedModel asked = ScriptedModel.of(Turn.says(7, 1, "Yes."));
+        CompiledGraph graph = leadingOn((state, run) -> NodeResult.deferred(failing.asMono()), asked);
+
+        StepVerifier.create(graph.stream(Map.of()).doOnNext(output -> {
+                    if (output.node().equals("right")) {
+                        failing.tryEmitError(BROKEN);
+                    }
+                }))
+                .expectNextCount(1)
+                .verifyError(NodeFailedException.class);
+
+        assertThat(asked.prompts()).isEmpty();
     }
 }

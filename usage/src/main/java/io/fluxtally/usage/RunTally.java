@@ -23,6 +23,12 @@ public final class RunTally {
     private final AtomicReference<RunUsage.@Nullable Entry> last = new AtomicReference<>();
     private final AtomicLong open = new AtomicLong();
 
+    /** How many requests had begun before what was restored was stored, and are not to end any more. */
+    private final AtomicLong lost = new AtomicLong();
+
+    /** What waits for nothing to be in flight, or null. */
+    private final AtomicReference<@Nullable Runnable> waiting = new AtomicReference<>();
+
     /** How many requests are booked or have a place held for them. In one number, so that no request is seen twice or not at all. */
     private final AtomicLong places = new AtomicLong();
 
@@ -97,7 +103,7 @@ public final class RunTally {
                 restored.add(request.requestId());
             }
         }
-        open.addAndGet(before.inFlight());
+        lost.addAndGet(before.inFlight());
     }
 
     /**
@@ -136,9 +142,29 @@ public final class RunTally {
 
     /** Says that a request that has {@linkplain #begun() begun} was added, or turned out to be none. */
     public void ended() {
-        open.decrementAndGet();
+        if (open.decrementAndGet() == 0) {
+            settled();
+        }
         if (parent != null) {
             parent.ended();
+        }
+    }
+
+    /**
+     * Runs an action once, as soon as nothing is in flight that can still end: now, or on the thread that says so. One
+     * action can wait; a later one takes its place.
+     */
+    public void whenSettled(Runnable action) {
+        waiting.set(action);
+        if (open.get() == 0) {
+            settled();
+        }
+    }
+
+    private void settled() {
+        Runnable action = waiting.getAndSet(null);
+        if (action != null) {
+            action.run();
         }
     }
 
@@ -150,7 +176,7 @@ public final class RunTally {
     /** What was added so far. */
     public RunUsage usage() {
         // In this order: a request that ends in between may be seen twice, as open and as added, but never not at all.
-        long inFlight = open.get();
+        long inFlight = open.get() + lost.get();
         return new RunUsage(last.get(), inFlight);
     }
 }

@@ -1,5 +1,7 @@
 package io.fluxtally.graph.agent;
 
+import io.fluxtally.graph.InterruptedOutput;
+import io.fluxtally.graph.NodeOutput;
 import org.jspecify.annotations.Nullable;
 import org.springframework.ai.tool.ToolCallback;
 import org.springframework.ai.tool.definition.ToolDefinition;
@@ -47,7 +49,16 @@ final class AgentTool implements ToolCallback {
         if (question == null || question.isBlank()) {
             return Mono.just("The argument \"question\" is missing.");
         }
-        return (streaming ? agent.stream(question).last() : agent.invoke(question)).map(ReactAgent::answer);
+        return (streaming ? agent.stream(question).last() : agent.invoke(question)).map(this::answer);
+    }
+
+    private String answer(NodeOutput last) {
+        if (last instanceof InterruptedOutput) {
+            throw new IllegalStateException(
+                    "the agent \"%s\" is a tool here, and was interrupted: nothing could resume it"
+                            .formatted(agent.name()));
+        }
+        return ReactAgent.answer(last);
     }
 
     private static @Nullable String questionIn(String toolInput) {

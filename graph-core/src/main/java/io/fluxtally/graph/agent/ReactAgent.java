@@ -3,10 +3,12 @@ package io.fluxtally.graph.agent;
 import io.fluxtally.graph.CompileConfig;
 import io.fluxtally.graph.CompiledGraph;
 import io.fluxtally.graph.GraphState;
+import io.fluxtally.graph.GraphThread;
 import io.fluxtally.graph.KeyStrategy;
 import io.fluxtally.graph.NodeAction;
 import io.fluxtally.graph.NodeOutput;
 import io.fluxtally.graph.StateGraph;
+import io.fluxtally.graph.checkpoint.CheckpointSaver;
 import io.fluxtally.usage.UsageLimits;
 import io.fluxtally.usage.scope.UsageRecorder;
 import java.util.ArrayList;
@@ -80,7 +82,7 @@ public final class ReactAgent {
         }
         // A round is one execution of each node, but the last, which has no tools to run.
         long maxIterations = builder.tools.isEmpty() ? 1 : builder.maxRounds * 2L - 1;
-        this.graph = definition.compile(CompileConfig.DEFAULT
+        this.graph = definition.compile(builder.saving
                 .withMaxIterations(maxIterations)
                 .withRecorder(builder.recorder)
                 .withAgent(builder.name)
@@ -140,6 +142,20 @@ public final class ReactAgent {
         return graph;
     }
 
+    /** The input of a run in which the agent is asked a question: for its {@link #thread}. */
+    public static Map<String, ?> asking(String question) {
+        return Map.of(MESSAGES, List.of(new UserMessage(question)));
+    }
+
+    /**
+     * The thread of the given id, in which a run of the agent is saved as it goes.
+     *
+     * @throws IllegalStateException if the agent has no {@linkplain Builder#checkpoints saver}
+     */
+    public GraphThread thread(String threadId) {
+        return graph.thread(threadId);
+    }
+
     /** Asks the agent; outputs come as they are made, the last one is the end of the run. */
     public Flux<NodeOutput> stream(String question) {
         return stream(List.of(new UserMessage(question)));
@@ -178,9 +194,7 @@ public final class ReactAgent {
     public NodeAction asNode(Function<? super GraphState, String> question, String answerKey) {
         Objects.requireNonNull(question, "question");
         Objects.requireNonNull(answerKey, "answerKey");
-        return graph.asNode(
-                state -> Map.of(MESSAGES, List.of(new UserMessage(question.apply(state)))),
-                state -> Map.of(answerKey, answer(state)));
+        return graph.asNode(state -> asking(question.apply(state)), state -> Map.of(answerKey, answer(state)));
     }
 
     /** {@link #asTool(String, String)} under the agent's own name. */
@@ -224,6 +238,7 @@ public final class ReactAgent {
         private int parallelTools = 1;
         private UsageRecorder recorder = UsageRecorder.shared();
         private UsageLimits limits = UsageLimits.NONE;
+        private CompileConfig saving = CompileConfig.DEFAULT;
         private ToolCallingManager toolCallingManager =
                 ToolCallingManager.builder().build();
 
@@ -298,6 +313,22 @@ public final class ReactAgent {
          */
         public Builder limits(UsageLimits value) {
             this.limits = value;
+            return this;
+        }
+
+        /** Sets where runs are saved as they go; nowhere unless set. {@link ReactAgent#thread} takes them up again. */
+        public Builder checkpoints(CheckpointSaver value) {
+            this.saving = saving.withCheckpoints(value);
+            return this;
+        }
+
+        /**
+         * Sets nodes before which a run is interrupted, such as {@link #TOOL_NODE} to let a person see the tool calls
+         * before they are made; none unless set. It needs {@linkplain #checkpoints a saver}, of the agent or of the graph
+         * that it is a part of.
+         */
+        public Builder interruptBefore(String... nodes) {
+            this.saving = saving.withInterruptBefore(nodes);
             return this;
         }
 
