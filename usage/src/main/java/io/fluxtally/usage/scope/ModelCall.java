@@ -157,7 +157,11 @@ public final class ModelCall implements UsageScope {
         }
         RunScope run = scope.runScope();
         if (run != null) {
-            request.runId(run.runId()).agent(run.agent()).node(run.node()).round(run.round());
+            request.runId(run.runId())
+                    .agent(run.agent())
+                    .node(run.node())
+                    .round(run.round())
+                    .attempt(run.attempt());
         }
         if (scope instanceof ModelCall call) {
             call.label(request, before);
@@ -166,12 +170,13 @@ public final class ModelCall implements UsageScope {
     }
 
     /**
-     * Labels a request of this call. A request after one that failed is another attempt; one after a completed request is
+     * Labels a request of this call. A request after one that failed is another attempt, and so is that of a call which is
+     * made in one; one after a completed request is
      * the next round of a tool loop inside the model, unless the scope names the round; so is one while the last is still
      * open, since the loop may go on before the response has quite ended.
      */
     private synchronized void label(RequestUsage.Builder request, int before) {
-        request.callId(id).requestModel(requestModel).attempt(failedTries + 1);
+        request.callId(id).requestModel(requestModel).attempt((run == null ? 1 : run.attempt()) + failedTries);
         if (run == null || run.round() == null) {
             request.round(completed + ownOpen() + before + 1);
         }

@@ -33,6 +33,7 @@ public final class RunScope implements UsageScope {
     private final @Nullable String agent;
     private final @Nullable String node;
     private final @Nullable Integer round;
+    private final int attempt;
 
     /** The model call that this scope was entered inside of, or null. */
     private final @Nullable ModelCall call;
@@ -46,6 +47,7 @@ public final class RunScope implements UsageScope {
             @Nullable String agent,
             @Nullable String node,
             @Nullable Integer round,
+            int attempt,
             @Nullable ModelCall call,
             @Nullable RunLimiter limiter) {
         this.runId = runId;
@@ -53,6 +55,7 @@ public final class RunScope implements UsageScope {
         this.agent = agent;
         this.node = node;
         this.round = round;
+        this.attempt = attempt;
         this.call = call;
         this.limiter = limiter;
     }
@@ -64,27 +67,39 @@ public final class RunScope implements UsageScope {
 
     /** A new run with the given id. */
     public static RunScope start(String runId) {
-        return new RunScope(Objects.requireNonNull(runId, "runId"), new RunTally(), null, null, null, null, null);
+        return new RunScope(Objects.requireNonNull(runId, "runId"), new RunTally(), null, null, null, 1, null, null);
     }
 
     /** A part of this run that counts from zero; what it counts is counted in this one too, once. */
     public RunScope branch() {
-        return new RunScope(runId, tally.branch(), agent, node, round, call, limiter);
+        return new RunScope(runId, tally.branch(), agent, node, round, attempt, call, limiter);
     }
 
     /** The same scope for an agent's work. */
     public RunScope withAgent(@Nullable String name) {
-        return new RunScope(runId, tally, name, node, round, call, limiter);
+        return new RunScope(runId, tally, name, node, round, attempt, call, limiter);
     }
 
     /** The same scope for a node's work. */
     public RunScope withNode(@Nullable String name) {
-        return new RunScope(runId, tally, agent, name, round, call, limiter);
+        return new RunScope(runId, tally, agent, name, round, attempt, call, limiter);
     }
 
     /** The same scope for one turn of an agent's loop, from 1. */
     public RunScope withRound(@Nullable Integer number) {
-        return new RunScope(runId, tally, agent, node, number, call, limiter);
+        return new RunScope(runId, tally, agent, node, number, attempt, call, limiter);
+    }
+
+    /**
+     * The same scope for work that is tried again, from 1; requests that fail inside it count on from there.
+     *
+     * @throws IllegalArgumentException if it is less than 1
+     */
+    public RunScope withAttempt(int number) {
+        if (number < 1) {
+            throw new IllegalArgumentException("attempt must be 1 or more, but is " + number);
+        }
+        return new RunScope(runId, tally, agent, node, round, number, call, limiter);
     }
 
     /**
@@ -95,7 +110,8 @@ public final class RunScope implements UsageScope {
      * with a {@code UsageLimitExceededException}; other requests are counted, but not refused.
      */
     public RunScope withLimits(UsageLimits limits) {
-        return new RunScope(runId, tally, agent, node, round, call, RunLimiter.of(runId, tally, limits, limiter));
+        return new RunScope(
+                runId, tally, agent, node, round, attempt, call, RunLimiter.of(runId, tally, limits, limiter));
     }
 
     /** The run's id; a branch has that of the run it is part of. */
@@ -126,6 +142,11 @@ public final class RunScope implements UsageScope {
     /** The turn of the agent's loop, from 1, or null. */
     public @Nullable Integer round() {
         return round;
+    }
+
+    /** Which attempt at the work this is, from 1. */
+    public int attempt() {
+        return attempt;
     }
 
     /** What was used in this scope so far. */
@@ -164,7 +185,7 @@ public final class RunScope implements UsageScope {
         ModelCall outerCall = outer == null ? null : outer.modelCall();
         return outerCall == null || outerCall == call
                 ? this
-                : new RunScope(runId, tally, agent, node, round, outerCall, limiter);
+                : new RunScope(runId, tally, agent, node, round, attempt, outerCall, limiter);
     }
 
     /** The given flux, each of whose subscriptions runs in this scope. */
@@ -206,6 +227,7 @@ public final class RunScope implements UsageScope {
 
     @Override
     public String toString() {
-        return "RunScope[runId=%s, agent=%s, node=%s, round=%s]".formatted(runId, agent, node, round);
+        return "RunScope[runId=%s, agent=%s, node=%s, round=%s, attempt=%d]"
+                .formatted(runId, agent, node, round, attempt);
     }
 }

@@ -118,6 +118,21 @@ class ModelCallTest {
     }
 
     @Test
+    @DisplayName("T8: a request in a scope that is another attempt is another, and one after it that failed the next")
+    void attemptOfScope() {
+        RunScope again = run.withAttempt(2).branch();
+        ModelCall second = ModelCall.open(again, null);
+        ModelCall.OpenRequest failed = () -> {};
+
+        assertThat(next(again).attempt()).isEqualTo(2);
+        assertThat(next(second).attempt()).isEqualTo(2);
+        second.join(failed, true);
+        second.leave(failed, ended(RequestOutcome.FAILED));
+        assertThat(next(second).attempt()).isEqualTo(3);
+        assertThat(next(ModelCall.open(null, null)).attempt()).isEqualTo(1);
+    }
+
+    @Test
     @DisplayName("T3: a request after a completed one is the first attempt of the next round of a hidden tool loop")
     void rounds() {
         ModelCall.OpenRequest failed = () -> {};

@@ -2,6 +2,7 @@ package io.fluxtally.usage.scope;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
 import io.fluxtally.usage.RequestUsage;
@@ -50,22 +51,35 @@ class RunScopeTest {
     @Test
     @DisplayName("labels make a new scope with the same tally and leave the original as it was")
     void labels() {
-        RunScope labelled = run.withAgent("planner").withNode("llm").withRound(2);
+        RunScope labelled =
+                run.withAgent("planner").withNode("llm").withRound(2).withAttempt(3);
 
         assertThat(labelled.agent()).isEqualTo("planner");
         assertThat(labelled.node()).isEqualTo("llm");
         assertThat(labelled.round()).isEqualTo(2);
+        assertThat(labelled.attempt()).isEqualTo(3);
         assertThat(labelled.runId()).isEqualTo("run-1");
         assertThat(labelled.tally()).isSameAs(run.tally());
-        assertThat(run).hasToString("RunScope[runId=run-1, agent=null, node=null, round=null]");
-        assertThat(labelled).hasToString("RunScope[runId=run-1, agent=planner, node=llm, round=2]");
-        assertThat(labelled.withAgent(null).withNode(null).withRound(null)).hasToString(run.toString());
+        assertThat(run).hasToString("RunScope[runId=run-1, agent=null, node=null, round=null, attempt=1]");
+        assertThat(labelled).hasToString("RunScope[runId=run-1, agent=planner, node=llm, round=2, attempt=3]");
+        assertThat(labelled.withAgent(null).withNode(null).withRound(null).withAttempt(1))
+                .hasToString(run.toString());
+    }
+
+    @Test
+    @DisplayName("attempts begin at 1")
+    void attempt() {
+        assertThat(run.attempt()).isEqualTo(1);
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> run.withAttempt(0))
+                .withMessage("attempt must be 1 or more, but is 0");
     }
 
     @Test
     @DisplayName("T9: a branch keeps the run's id and labels, counts from zero, and is in the run once")
     void branch() {
-        RunScope labelled = run.withAgent("planner").withNode("llm").withRound(2);
+        RunScope labelled =
+                run.withAgent("planner").withNode("llm").withRound(2).withAttempt(3);
         labelled.tally().add(request("before", 100));
 
         RunScope branch = labelled.branch();
