@@ -12,6 +12,8 @@ import org.jspecify.annotations.Nullable;
  * Settings of a compiled graph. Immutable.
  *
  * @param maxIterations how many node executions a run may have, those of its branches included; a sub-graph has its own
+ * @param maxRounds the rounds of an agent that maxIterations come from, for an error to name; null where they are not
+ *     counted in rounds
  * @param recorder where requests are booked, beside the run; those that the wire tap sees go to the tap's own
  * @param agent the agent that the graph is, or null
  * @param maxParallel how many branches of a fan-out run at once; the others begin in their order as these end
@@ -23,6 +25,7 @@ import org.jspecify.annotations.Nullable;
  */
 public record CompileConfig(
         long maxIterations,
+        @Nullable Integer maxRounds,
         UsageRecorder recorder,
         @Nullable String agent,
         int maxParallel,
@@ -35,6 +38,7 @@ public record CompileConfig(
     /** At most 1,000 node executions, the recorder of this process, no agent, at most 256 branches at once, no limits on usage, not saved, never interrupted. */
     public static final CompileConfig DEFAULT = new CompileConfig(
             1_000,
+            null,
             UsageRecorder.shared(),
             null,
             256,
@@ -66,13 +70,46 @@ public record CompileConfig(
     /** The same settings with another limit on node executions. */
     public CompileConfig withMaxIterations(long value) {
         return new CompileConfig(
-                value, recorder, agent, maxParallel, limits, checkpoints, serializer, interruptBefore, interruptAfter);
+                value,
+                null,
+                recorder,
+                agent,
+                maxParallel,
+                limits,
+                checkpoints,
+                serializer,
+                interruptBefore,
+                interruptAfter);
+    }
+
+    /**
+     * The same settings with a limit on the rounds of an agent's loop, each of which is two node executions but for the
+     * last, which has no tools to run.
+     *
+     * @throws IllegalArgumentException if it is less than 1
+     */
+    public CompileConfig withMaxRounds(int value) {
+        if (value < 1) {
+            throw new IllegalArgumentException("maxRounds must be 1 or more, but is " + value);
+        }
+        return new CompileConfig(
+                value * 2L - 1,
+                value,
+                recorder,
+                agent,
+                maxParallel,
+                limits,
+                checkpoints,
+                serializer,
+                interruptBefore,
+                interruptAfter);
     }
 
     /** The same settings with another recorder. */
     public CompileConfig withRecorder(UsageRecorder value) {
         return new CompileConfig(
                 maxIterations,
+                maxRounds,
                 value,
                 agent,
                 maxParallel,
@@ -87,6 +124,7 @@ public record CompileConfig(
     public CompileConfig withAgent(@Nullable String value) {
         return new CompileConfig(
                 maxIterations,
+                maxRounds,
                 recorder,
                 value,
                 maxParallel,
@@ -101,6 +139,7 @@ public record CompileConfig(
     public CompileConfig withMaxParallel(int value) {
         return new CompileConfig(
                 maxIterations,
+                maxRounds,
                 recorder,
                 agent,
                 value,
@@ -119,6 +158,7 @@ public record CompileConfig(
     public CompileConfig withLimits(UsageLimits value) {
         return new CompileConfig(
                 maxIterations,
+                maxRounds,
                 recorder,
                 agent,
                 maxParallel,
@@ -136,6 +176,7 @@ public record CompileConfig(
     public CompileConfig withCheckpoints(CheckpointSaver value) {
         return new CompileConfig(
                 maxIterations,
+                maxRounds,
                 recorder,
                 agent,
                 maxParallel,
@@ -150,6 +191,7 @@ public record CompileConfig(
     public CompileConfig withSerializer(StateSerializer value) {
         return new CompileConfig(
                 maxIterations,
+                maxRounds,
                 recorder,
                 agent,
                 maxParallel,
@@ -167,6 +209,7 @@ public record CompileConfig(
     public CompileConfig withInterruptBefore(String... nodes) {
         return new CompileConfig(
                 maxIterations,
+                maxRounds,
                 recorder,
                 agent,
                 maxParallel,
@@ -181,6 +224,7 @@ public record CompileConfig(
     public CompileConfig withInterruptAfter(String... nodes) {
         return new CompileConfig(
                 maxIterations,
+                maxRounds,
                 recorder,
                 agent,
                 maxParallel,

@@ -421,6 +421,13 @@ public final class CompiledGraph {
         return config.maxIterations();
     }
 
+    /** The error of a run that would come to a node once more than it may. */
+    MaxIterationsException tooMany(String node, RunUsage usage) {
+        return config.maxRounds() == null
+                ? new MaxIterationsException(name, node, config.maxIterations(), usage)
+                : MaxIterationsException.ofRounds(name, node, config.maxRounds(), usage);
+    }
+
     UsageRecorder recorder() {
         return config.recorder();
     }

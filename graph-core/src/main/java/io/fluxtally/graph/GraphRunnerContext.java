@@ -426,7 +426,7 @@ public final class GraphRunnerContext {
 
     void moveTo(String target) {
         if (!target.equals(StateGraph.END) && run.iterations.getAndIncrement() >= run.graph.maxIterations()) {
-            throw new MaxIterationsException(graph(), target, run.graph.maxIterations(), usage());
+            throw run.graph.tooMany(target, usage());
         }
         node = target;
         afterChecked = false;

@@ -231,6 +231,11 @@ class GraphValidationTest {
                 .isThrownBy(() -> CompileConfig.DEFAULT.withMaxIterations(0))
                 .withMessage("maxIterations must be 1 or more, but is 0");
         assertThatIllegalArgumentException()
+                .isThrownBy(() -> CompileConfig.DEFAULT.withMaxRounds(0))
+                .withMessage("maxRounds must be 1 or more, but is 0");
+        assertThat(CompileConfig.DEFAULT.withMaxRounds(4).withMaxIterations(7))
+                .isEqualTo(CompileConfig.DEFAULT.withMaxIterations(7));
+        assertThatIllegalArgumentException()
                 .isThrownBy(() -> CompileConfig.DEFAULT.withMaxParallel(0))
                 .withMessage("maxParallel must be 1 or more, but is 0");
     }

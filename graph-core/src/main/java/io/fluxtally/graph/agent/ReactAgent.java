@@ -80,10 +80,8 @@ public final class ReactAgent {
                             state -> lastMessage(state) instanceof AssistantMessage ? StateGraph.END : ON,
                             Map.of(ON, LLM_NODE, StateGraph.END, StateGraph.END));
         }
-        // A round is one execution of each node, but the last, which has no tools to run.
-        long maxIterations = builder.tools.isEmpty() ? 1 : builder.maxRounds * 2L - 1;
         this.graph = definition.compile(builder.saving
-                .withMaxIterations(maxIterations)
+                .withMaxRounds(builder.maxRounds)
                 .withRecorder(builder.recorder)
                 .withAgent(builder.name)
                 .withLimits(builder.limits));

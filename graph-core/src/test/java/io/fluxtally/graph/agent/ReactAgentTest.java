@@ -400,8 +400,11 @@ class ReactAgentTest {
 
         assertThatExceptionOfType(MaxIterationsException.class)
                 .isThrownBy(() -> way.end(agent, "Rain?"))
+                .withMessage("graph \"weather\": maxRounds is 3, and node \"tools\" would lead to one more")
                 .satisfies(error -> {
                     assertThat(error.graph()).isEqualTo("weather");
+                    assertThat(error.node()).isEqualTo(ReactAgent.TOOL_NODE);
+                    assertThat(error.limit()).isEqualTo(3);
                     assertThat(error.usage().total()).isEqualTo(TokenUsage.of(6000, 30));
                     assertThat(error.usage().byRound()).containsOnlyKeys(1, 2, 3);
                 });
