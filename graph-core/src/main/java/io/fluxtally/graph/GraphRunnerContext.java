@@ -185,8 +185,9 @@ public final class GraphRunnerContext {
             Map<String, KeyStrategy> strategies,
             @Nullable UpdateLog written,
             GraphState begun) {
-        Position.SubGraph before = saved;
-        saved = null;
+        // A fallback's sub-graph is another one than that of the node itself, which is tried first.
+        Position.SubGraph before = saved == null || !saved.graph().equals(graph.name()) ? null : saved;
+        saved = before == null ? saved : null;
         Whole whole = new Whole(
                 graph,
                 run.scope,
@@ -267,7 +268,7 @@ public final class GraphRunnerContext {
 
     private Position.@Nullable SubGraph subGraph() {
         Inner now = inner;
-        return now == null ? saved : new Position.SubGraph(now.node, now.round, now.part.position());
+        return now == null ? saved : new Position.SubGraph(now.node, now.part.graph(), now.round, now.part.position());
     }
 
     /** The outputs of this part. */
@@ -430,7 +431,7 @@ public final class GraphRunnerContext {
         }
         node = target;
         afterChecked = false;
-        inner = null;
+        leave();
     }
 
     /** Starts branches where this stands. */
@@ -467,17 +468,15 @@ public final class GraphRunnerContext {
         }
     }
 
-    /**
-     * Leaves the sub-graph that the node has run.
-     *
-     * @return whether it has come to its end, and does not wait
-     */
-    boolean leave(GraphRunnerContext part) {
-        interrupted = part.interrupted;
-        if (!interrupted) {
-            inner = null;
-        }
-        return !interrupted;
+    /** Is done with the sub-graph that the node has run. */
+    private void leave() {
+        inner = null;
+        saved = null;
+    }
+
+    /** Waits, as the sub-graph does that the node runs. */
+    void waitInside() {
+        interrupted = true;
     }
 
     /** Merges what branches have written, in their order, and goes on at their join. */
@@ -508,6 +507,7 @@ public final class GraphRunnerContext {
 
     /** Merges what a part of this has written. */
     void merge(GraphRunnerContext part) {
+        leave();
         UpdateLog written = part.written();
         state = state.with(written, run.strategies);
         if (log != null) {
@@ -529,7 +529,7 @@ public final class GraphRunnerContext {
 
     /** Merges what a node says into the state, and what it used into the total. */
     void merge(RunScope nodeScope, Map<String, ?> update) {
-        saved = null;
+        leave();
         Map<String, Object> values = new HashMap<>(update);
         accumulate(nodeScope, values.remove(TOKEN_USAGE));
         state = state.with(values, run.strategies);
@@ -542,7 +542,7 @@ public final class GraphRunnerContext {
      * Adds a delta to the total. Requests that were captured are in the run's tally since they were booked, and adding
      * them again changes nothing.
      */
-    private void accumulate(RunScope nodeScope, @Nullable Object delta) {
+    void accumulate(RunScope nodeScope, @Nullable Object delta) {
         if (delta instanceof RunUsage requests) {
             nodeScope.tally().addAll(requests);
         } else if (delta instanceof Usage usage) {

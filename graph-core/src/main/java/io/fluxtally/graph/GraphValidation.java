@@ -48,16 +48,8 @@ final class GraphValidation {
     static void checkSubGraphs(
             String graph, Map<String, StateGraph.Node> nodes, Map<String, KeyStrategy> keyStrategies) {
         nodes.forEach((node, definition) -> {
-            if (definition.action() instanceof SharedSubGraph shared) {
-                shared.graph().keyStrategies().forEach((key, strategy) -> {
-                    if (keyStrategies.getOrDefault(key, KeyStrategy.REPLACE) != strategy) {
-                        throw new GraphDefinitionException(
-                                graph,
-                                "node \"%s\" shares the state with graph \"%s\", which merges the key \"%s\" in another way: give both the same KeyStrategy"
-                                        .formatted(node, shared.graph().name(), key));
-                    }
-                });
-            }
+            checkSubGraph(graph, node, definition.action(), keyStrategies);
+            definition.config().fallbacks().forEach(fallback -> checkSubGraph(graph, node, fallback, keyStrategies));
         });
     }
 
@@ -75,6 +67,20 @@ final class GraphValidation {
                     throw new GraphDefinitionException(
                             graph, "%s names \"%s\", which is no node".formatted(setting, node));
                 });
+    }
+
+    private static void checkSubGraph(
+            String graph, String node, NodeAction action, Map<String, KeyStrategy> keyStrategies) {
+        if (action instanceof SharedSubGraph shared) {
+            shared.graph().keyStrategies().forEach((key, strategy) -> {
+                if (keyStrategies.getOrDefault(key, KeyStrategy.REPLACE) != strategy) {
+                    throw new GraphDefinitionException(
+                            graph,
+                            "node \"%s\" shares the state with graph \"%s\", which merges the key \"%s\" in another way: give both the same KeyStrategy"
+                                    .formatted(node, shared.graph().name(), key));
+                }
+            });
+        }
     }
 
     static void checkKey(String graph, String key) {

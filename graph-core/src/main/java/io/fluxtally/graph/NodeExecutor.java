@@ -22,24 +22,20 @@ import reactor.core.scheduler.Schedulers;
 final class NodeExecutor {
 
     private final String node;
-    private final NodeAction action;
-    private final @Nullable Scheduler scheduler;
+    private final StateGraph.Node definition;
 
     NodeExecutor(String node, StateGraph.Node definition) {
         this.node = node;
-        this.action = definition.action();
-        this.scheduler = definition.scheduler();
+        this.definition = definition;
     }
 
     /** The outputs of one execution, which begins when the first of them is requested. */
     Flux<NodeOutput> execute(GraphRunnerContext run) {
-        Flux<NodeOutput> outputs = onDemand(run, it -> {
-            RunScope scope = it.enter(node);
-            return outputs(it, scope, apply(it, scope)).contextWrite(scope::writeTo);
-        });
-        return (scheduler == null ? outputs : outputs.subscribeOn(scheduler))
-                // That of a run inside this node too: its usage is not all that this run has used.
-                .onErrorMap(error -> new NodeFailedException(run.graph(), node, run.usage(), error));
+        return onDemand(
+                run,
+                it -> new NodeAttempts(
+                                node, definition, it, it.enter(node), (attempt, action) -> attempt(it, attempt, action))
+                        .outputs());
     }
 
     /**
@@ -51,80 +47,116 @@ final class NodeExecutor {
         return Flux.just(run).hide().concatMap(it -> it.isStopped() ? Flux.never() : work.apply(it), 0);
     }
 
-    private NodeResult apply(GraphRunnerContext run, RunScope scope) {
+    private Flux<NodeOutput> attempt(GraphRunnerContext run, NodeAttempt attempt, NodeAction action) {
+        return attempt.isExpired() ? Flux.empty() : outputs(run, attempt, apply(run, attempt.scope(), action));
+    }
+
+    private static NodeResult apply(GraphRunnerContext run, RunScope scope, NodeAction action) {
         UsageScope.Binding binding = scope.bind();
         try (binding) {
             return Objects.requireNonNull(action.apply(run.state(), run), "a node's result must not be null");
         }
     }
 
-    private Flux<NodeOutput> outputs(GraphRunnerContext run, RunScope scope, NodeResult result) {
+    private Flux<NodeOutput> outputs(GraphRunnerContext run, NodeAttempt attempt, NodeResult result) {
+        RunScope scope = attempt.scope();
         if (result instanceof NodeResult.Update update) {
-            return Flux.just(completed(run, scope, update.values()));
+            NodeOutput completed = completed(run, attempt, update.values());
+            return completed == null ? Flux.empty() : Flux.just(completed);
+        }
+        if (attempt.isExpired()) {
+            // Its action has taken too long: nobody waits for what would only begin now.
+            return Flux.empty();
         }
         if (result instanceof NodeResult.Deferred deferred) {
-            return whenThere(run, scope, deferred.values());
+            return whenThere(run, attempt, deferred.values());
         }
         if (result instanceof NodeResult.Blocking blocking) {
             // One of the node's own it is on already.
-            Scheduler worker = scheduler == null ? Schedulers.boundedElastic() : Schedulers.immediate();
-            return whenThere(run, scope, BlockingWork.on(worker, scope, blocking.work()));
+            Scheduler worker =
+                    definition.config().scheduler() == null ? Schedulers.boundedElastic() : Schedulers.immediate();
+            return whenThere(run, attempt, BlockingWork.on(worker, scope, blocking.work()));
         }
         if (result instanceof NodeResult.SubGraph sub) {
             GraphRunnerContext inner = run.inside(sub.graph(), scope, sub.input());
-            return nested(run, inner, () -> completed(run, scope, sub.update().apply(inner.state())));
+            return nested(
+                    run,
+                    attempt,
+                    inner,
+                    () -> completed(run, attempt, sub.update().apply(inner.state())));
         }
         if (result instanceof SharedSubGraph shared) {
             GraphRunnerContext inner = run.inside(shared.graph(), scope);
-            return nested(run, inner, () -> {
+            return nested(run, attempt, inner, () -> {
+                if (!attempt.complete()) {
+                    return null;
+                }
                 run.merge(inner);
-                return new NodeOutput(node, run, scope.usage());
+                return new NodeOutput(node, run, scope.usage(), scope.attempt());
             });
         }
-        return streamed(run, scope, (NodeResult.Chunks<?>) result);
+        return streamed(run, attempt, (NodeResult.Chunks<?>) result);
     }
 
     /** The outputs of a sub-graph, and that of the node, unless the sub-graph waits: then the node is not done. */
     private static Flux<NodeOutput> nested(
-            GraphRunnerContext run, GraphRunnerContext inner, Supplier<NodeOutput> completion) {
-        return inner.outputs().concatWith(Mono.fromSupplier(() -> run.leave(inner) ? completion.get() : null));
+            GraphRunnerContext run,
+            NodeAttempt attempt,
+            GraphRunnerContext inner,
+            Supplier<? extends @Nullable NodeOutput> completion) {
+        return inner.outputs().concatWith(Mono.fromSupplier(() -> {
+            if (!inner.isInterrupted()) {
+                return completion.get();
+            }
+            if (attempt.complete()) {
+                run.waitInside();
+            }
+            return null;
+        }));
     }
 
-    private Flux<NodeOutput> whenThere(GraphRunnerContext run, RunScope scope, Mono<? extends Map<String, ?>> values) {
+    private Flux<NodeOutput> whenThere(
+            GraphRunnerContext run, NodeAttempt attempt, Mono<? extends Map<String, ?>> values) {
         return values.<Map<String, ?>>map(update -> update)
                 .defaultIfEmpty(Map.of())
-                .map(update -> completed(run, scope, update))
+                .mapNotNull(update -> completed(run, attempt, update))
                 .flux();
     }
 
-    private <T> Flux<NodeOutput> streamed(GraphRunnerContext run, RunScope scope, NodeResult.Chunks<T> result) {
+    private <T> Flux<NodeOutput> streamed(GraphRunnerContext run, NodeAttempt attempt, NodeResult.Chunks<T> result) {
         ChunkJoiner<? super T> joiner = result.joiner().get();
+        RunScope scope = attempt.scope();
         return ChatUsage.captureAny(result.chunks(), run.recorder())
-                .<NodeOutput>map(chunk -> streaming(run, RunUsage.EMPTY, chunk, joiner.add(chunk)))
-                .concatWith(Mono.fromSupplier(() -> {
-                    merge(run, scope, joiner.update());
-                    return streaming(run, scope.usage(), null, "");
-                }));
+                .<NodeOutput>map(chunk -> streaming(run, scope, RunUsage.EMPTY, chunk, joiner.add(chunk)))
+                .concatWith(Mono.fromSupplier(() ->
+                        merges(run, attempt, joiner.update()) ? streaming(run, scope, scope.usage(), null, "") : null));
     }
 
-    private StreamingOutput streaming(GraphRunnerContext run, RunUsage nodeUsage, @Nullable Object chunk, String text) {
-        return new StreamingOutput(node, run, nodeUsage, chunk, text);
+    private StreamingOutput streaming(
+            GraphRunnerContext run, RunScope scope, RunUsage nodeUsage, @Nullable Object chunk, String text) {
+        return new StreamingOutput(node, run, nodeUsage, scope.attempt(), chunk, text);
     }
 
-    private NodeOutput completed(GraphRunnerContext run, RunScope scope, Map<String, ?> update) {
-        merge(run, scope, update);
-        return new NodeOutput(node, run, scope.usage());
+    private @Nullable NodeOutput completed(GraphRunnerContext run, NodeAttempt attempt, Map<String, ?> update) {
+        RunScope scope = attempt.scope();
+        return merges(run, attempt, update) ? new NodeOutput(node, run, scope.usage(), scope.attempt()) : null;
     }
 
-    /** Emits the delta: what was captured, or where nothing was, what the node says itself. */
-    private static void merge(GraphRunnerContext run, RunScope scope, Map<String, ?> update) {
-        RunUsage captured = scope.usage();
-        if (captured.sum().requests() == 0) {
-            run.merge(scope, update);
-        } else {
-            Map<String, Object> withDelta = new HashMap<>(update);
-            withDelta.put(GraphRunnerContext.TOKEN_USAGE, captured);
-            run.merge(scope, withDelta);
+    /**
+     * Emits the delta: what was captured, or where nothing was, what the node says itself. An attempt that has expired by now
+     * has used it all the same, but writes nothing.
+     */
+    private static boolean merges(GraphRunnerContext run, NodeAttempt attempt, Map<String, ?> update) {
+        RunScope scope = attempt.scope();
+        Map<String, Object> withDelta = new HashMap<>(update);
+        if (attempt.hasRequests()) {
+            withDelta.put(GraphRunnerContext.TOKEN_USAGE, scope.usage());
         }
+        if (!attempt.complete()) {
+            run.accumulate(scope, withDelta.get(GraphRunnerContext.TOKEN_USAGE));
+            return false;
+        }
+        run.merge(scope, withDelta);
+        return true;
     }
 }

@@ -20,15 +20,22 @@ public sealed class NodeOutput permits StreamingOutput, InterruptedOutput {
     private final GraphState state;
     private final RunUsage nodeUsage;
     private final RunUsage runUsage;
+    private final int attempt;
 
     /** What the run says now. */
     NodeOutput(String node, GraphRunnerContext run, RunUsage nodeUsage) {
+        this(node, run, nodeUsage, 1);
+    }
+
+    /** What the run says now, in an attempt at a node. */
+    NodeOutput(String node, GraphRunnerContext run, RunUsage nodeUsage, int attempt) {
         this.node = node;
         this.path = run.path();
         this.agent = run.agent();
         this.state = run.state();
         this.nodeUsage = nodeUsage;
         this.runUsage = run.usage();
+        this.attempt = attempt;
     }
 
     /** The node, or {@link StateGraph#END}. */
@@ -47,6 +54,15 @@ public sealed class NodeOutput permits StreamingOutput, InterruptedOutput {
     }
 
     /**
+     * Which attempt at the node this is of, from 1; more than 1 where one failed before it, at this node or at one whose
+     * sub-graph it is in. What outputs of the same execution with a lower number said, of the node or of what is in its
+     * sub-graph, is void: nothing of it is in the state, only its usage stays counted.
+     */
+    public int attempt() {
+        return attempt;
+    }
+
+    /**
      * The state after the node; of an output in mid-stream, before it; in a branch or a sub-graph, the state that the
      * nodes there see.
      */
@@ -60,7 +76,7 @@ public sealed class NodeOutput permits StreamingOutput, InterruptedOutput {
     }
 
     /**
-     * The tokens that this execution of the node used, or null if it made no request, has not finished, or none
+     * The tokens that this execution of the node used in all its attempts, or null if it made no request, has not finished, or none
      * of its requests was reported: a delta, not a total.
      */
     public @Nullable TokenUsage tokenUsage() {
@@ -68,7 +84,7 @@ public sealed class NodeOutput permits StreamingOutput, InterruptedOutput {
         return sum.requests() == 0 || sum.isUnknown() ? null : sum.total();
     }
 
-    /** The requests of this execution of the node; none before it has finished. */
+    /** The requests of this execution of the node, in all its attempts; none before it has finished. */
     public RunUsage nodeUsage() {
         return nodeUsage;
     }
@@ -81,7 +97,7 @@ public sealed class NodeOutput permits StreamingOutput, InterruptedOutput {
     /** Names and figures only: the state may hold prompts. */
     @Override
     public String toString() {
-        return "%s[path=%s, node=%s, agent=%s, tokenUsage=%s, runUsage=%s]"
-                .formatted(getClass().getSimpleName(), path, node, agent, tokenUsage(), runUsage);
+        return "%s[path=%s, node=%s, agent=%s, attempt=%d, tokenUsage=%s, runUsage=%s]"
+                .formatted(getClass().getSimpleName(), path, node, agent, attempt, tokenUsage(), runUsage);
     }
 }

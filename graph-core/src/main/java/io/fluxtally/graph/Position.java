@@ -45,10 +45,11 @@ record Position(
      * A sub-graph that is being run.
      *
      * @param node the node that runs it
+     * @param graph the sub-graph's name
      * @param round how often the run has come to that node
      * @param position where it stands; what is used in it is what the node has used
      */
-    record SubGraph(String node, int round, Position position) {
+    record SubGraph(String node, String graph, int round, Position position) {
 
         /** Whether it runs on the state around it, which then is to hear what it writes. */
         boolean isShared() {
@@ -103,6 +104,7 @@ record Position(
                 ? null
                 : new SubGraph(
                         subGraph.node,
+                        subGraph.graph,
                         subGraph.round,
                         subGraph.position.resumed(
                                 update,

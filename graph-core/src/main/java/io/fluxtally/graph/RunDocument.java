@@ -27,7 +27,7 @@ import org.jspecify.annotations.Nullable;
  *    "node": "…", "next": "…", "after_checked": true, "before_checked": true, "interrupt": "BEFORE",
  *    "state": {…}, "feedback": [{…}], "written": {"key": [value, …]},
  *    "visits": {"node": 1}, "iterations": 1, "in_flight": 0, "requests": [0, 1],
- *    "branches": [{…position}], "sub_graph": {"node": "…", "round": 1, "position": {…}}}}
+ *    "branches": [{…position}], "sub_graph": {"node": "…", "graph": "…", "round": 1, "position": {…}}}}
  * }</pre>
  *
  * <p>Each request is there once; a branch or sub-graph has those of its own by their places in the list.
@@ -107,6 +107,7 @@ record RunDocument(String graph, String runId, Position position) {
             if (where.subGraph() != null) {
                 json.putObject("sub_graph")
                         .put("node", where.subGraph().node())
+                        .put("graph", where.subGraph().graph())
                         .put("round", where.subGraph().round())
                         .set("position", write(where.subGraph().position(), false));
             }
@@ -191,7 +192,10 @@ record RunDocument(String graph, String runId, Position position) {
 
         private Position.SubGraph subGraph(JsonNode json) {
             return new Position.SubGraph(
-                    json.path("node").asText(), json.path("round").asInt(), read(json.path("position"), null));
+                    json.path("node").asText(),
+                    json.path("graph").asText(),
+                    json.path("round").asInt(),
+                    read(json.path("position"), null));
         }
 
         private RunUsage own(JsonNode json) {

@@ -9,7 +9,6 @@ import java.util.Objects;
 import java.util.TreeMap;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
-import reactor.core.scheduler.Scheduler;
 
 /**
  * The definition of a graph: nodes, the edges between them, and how each key of the state is merged.
@@ -54,8 +53,8 @@ public final class StateGraph {
         }
     }
 
-    /** A node's action, and the scheduler that it has of its own. */
-    record Node(NodeAction action, @Nullable Scheduler scheduler) {}
+    /** A node's action and its settings. */
+    record Node(NodeAction action, NodeConfig config) {}
 
     private final String name;
     private final Map<String, Node> nodes = new LinkedHashMap<>();
@@ -67,27 +66,18 @@ public final class StateGraph {
         this.name = Objects.requireNonNull(name, "name");
     }
 
+    /** {@link #addNode(String, NodeAction, NodeConfig)} with the defaults. */
+    public StateGraph addNode(String id, NodeAction action) {
+        return addNode(id, action, NodeConfig.DEFAULT);
+    }
+
     /**
      * Adds a node.
      *
      * @throws GraphDefinitionException if the id is taken, reserved or blank
      */
-    public StateGraph addNode(String id, NodeAction action) {
-        return addNode(id, new Node(Objects.requireNonNull(action, "action"), null));
-    }
-
-    /**
-     * Adds a node that has a scheduler of its own: its action is called there, and what it returns is subscribed to and
-     * runs there, blocking work too. What follows goes on wherever its outputs come from.
-     *
-     * @throws GraphDefinitionException if the id is taken or reserved
-     */
-    public StateGraph addNode(String id, NodeAction action, Scheduler scheduler) {
-        return addNode(
-                id, new Node(Objects.requireNonNull(action, "action"), Objects.requireNonNull(scheduler, "scheduler")));
-    }
-
-    private StateGraph addNode(String id, Node node) {
+    public StateGraph addNode(String id, NodeAction action, NodeConfig config) {
+        Node node = new Node(Objects.requireNonNull(action, "action"), Objects.requireNonNull(config, "config"));
         Objects.requireNonNull(id, "id");
         if (id.isBlank()) {
             throw new GraphDefinitionException(name, "a node id must not be blank, but is \"%s\"".formatted(id));

@@ -12,8 +12,9 @@ public final class StreamingOutput extends NodeOutput {
     private final @Nullable Object chunk;
     private final String text;
 
-    StreamingOutput(String node, GraphRunnerContext run, RunUsage nodeUsage, @Nullable Object chunk, String text) {
-        super(node, run, nodeUsage);
+    StreamingOutput(
+            String node, GraphRunnerContext run, RunUsage nodeUsage, int attempt, @Nullable Object chunk, String text) {
+        super(node, run, nodeUsage, attempt);
         this.chunk = chunk;
         this.text = text;
     }

@@ -323,7 +323,7 @@ class BranchesTest {
                                                 threads.put("value", thread());
                                                 return NodeResult.none();
                                             },
-                                            first)
+                                            NodeConfig.DEFAULT.withScheduler(first))
                                     .addNode(
                                             "chunks",
                                             (state, run) -> NodeResult.chunks(
@@ -332,14 +332,14 @@ class BranchesTest {
                                                         return Flux.just("x");
                                                     }),
                                                     () -> ChunkJoiner.text("text")),
-                                            second)
+                                            NodeConfig.DEFAULT.withScheduler(second))
                                     .addNode(
                                             "blocking",
                                             (state, run) -> NodeResult.blocking(() -> {
                                                 threads.put("blocking", thread());
                                                 return Map.of();
                                             }),
-                                            second),
+                                            NodeConfig.DEFAULT.withScheduler(second)),
                             "start > value chunks",
                             "value > blocking",
                             "blocking > end",

@@ -43,6 +43,14 @@ public final class LlmNode implements NodeAction {
         }
     }
 
+    /**
+     * The same node asking another model, for a {@linkplain io.fluxtally.graph.NodeConfig#withFallback fallback}. It gives
+     * it the same prompt, with its options.
+     */
+    public LlmNode asking(ChatModel other) {
+        return new LlmNode(other, prompt, answerKey);
+    }
+
     @Override
     public NodeResult apply(GraphState state, GraphRunnerContext context) {
         Prompt request = prompt.apply(state);
