@@ -6,11 +6,13 @@ import io.fluxtally.graph.GraphState;
 import io.fluxtally.graph.GraphThread;
 import io.fluxtally.graph.KeyStrategy;
 import io.fluxtally.graph.NodeAction;
+import io.fluxtally.graph.NodeConfig;
 import io.fluxtally.graph.NodeOutput;
 import io.fluxtally.graph.StateGraph;
 import io.fluxtally.graph.checkpoint.CheckpointSaver;
 import io.fluxtally.usage.UsageLimits;
 import io.fluxtally.usage.scope.UsageRecorder;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -30,6 +32,7 @@ import org.springframework.ai.model.tool.ToolCallingManager;
 import org.springframework.ai.tool.ToolCallback;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.util.retry.Retry;
 
 /**
  * An agent that asks a model, runs the tools that it asks for, and goes on until it answers without any: each turn of
@@ -60,9 +63,13 @@ public final class ReactAgent {
     private ReactAgent(Builder builder, ChatModel model) {
         ToolCallingChatOptions options = optionsOf(builder.options, builder.tools);
         SystemMessage system = builder.systemPrompt == null ? null : new SystemMessage(builder.systemPrompt);
+        NodeConfig asking = NodeConfig.DEFAULT.withTimeout(builder.timeout).withRetry(builder.retry);
+        for (ChatModel fallback : builder.fallbackModels) {
+            asking = asking.withFallback(asking(fallback, system, portable(options)));
+        }
         StateGraph definition = new StateGraph(builder.name)
                 .keyStrategy(MESSAGES, KeyStrategy.APPEND)
-                .addNode(LLM_NODE, new LlmNode(model, state -> promptOf(system, state, options), MESSAGES))
+                .addNode(LLM_NODE, asking(model, system, options), asking)
                 .addEdge(StateGraph.START, LLM_NODE);
         if (builder.tools.isEmpty()) {
             definition.addEdge(LLM_NODE, StateGraph.END);
@@ -103,6 +110,27 @@ public final class ReactAgent {
             options.setInternalToolExecutionEnabled(false);
         }
         return options;
+    }
+
+    /** What any model knows of the options. */
+    private static ToolCallingChatOptions portable(ToolCallingChatOptions options) {
+        DefaultToolCallingChatOptions portable = new DefaultToolCallingChatOptions();
+        portable.setFrequencyPenalty(options.getFrequencyPenalty());
+        portable.setMaxTokens(options.getMaxTokens());
+        portable.setPresencePenalty(options.getPresencePenalty());
+        portable.setStopSequences(options.getStopSequences());
+        portable.setTemperature(options.getTemperature());
+        portable.setTopK(options.getTopK());
+        portable.setTopP(options.getTopP());
+        portable.setToolCallbacks(options.getToolCallbacks());
+        portable.setToolNames(options.getToolNames());
+        portable.setToolContext(Objects.requireNonNullElse(options.getToolContext(), Map.of()));
+        portable.setInternalToolExecutionEnabled(options.getInternalToolExecutionEnabled());
+        return portable;
+    }
+
+    private static LlmNode asking(ChatModel model, @Nullable SystemMessage system, ChatOptions options) {
+        return new LlmNode(model, state -> promptOf(system, state, options), MESSAGES);
     }
 
     private static Prompt promptOf(@Nullable SystemMessage system, GraphState state, ChatOptions options) {
@@ -229,6 +257,9 @@ public final class ReactAgent {
 
         private final String name;
         private @Nullable ChatModel model;
+        private List<ChatModel> fallbackModels = List.of();
+        private @Nullable Retry retry;
+        private @Nullable Duration timeout;
         private List<ToolCallback> tools = List.of();
         private @Nullable String systemPrompt;
         private @Nullable ChatOptions options;
@@ -247,6 +278,36 @@ public final class ReactAgent {
         /** Sets the model to ask; required. */
         public Builder model(ChatModel value) {
             this.model = value;
+            return this;
+        }
+
+        /**
+         * Sets models to ask in place of the model, in a round in which it failed for good, and then each once those before
+         * it have; none unless set. They are asked with their own defaults and, of the {@linkplain #options options}, those
+         * that every model knows, but not the model's name.
+         */
+        public Builder fallbackModels(ChatModel... values) {
+            this.fallbackModels = List.of(values);
+            return this;
+        }
+
+        /**
+         * Sets whether and how often a model that failed is asked again, in each round; never unless set. An answer that
+         * failed in the middle is asked for anew, and its outputs have been seen by then: those of the next attempt
+         * {@linkplain NodeOutput#attempt() say so}. A refusal by a limit is not retried.
+         */
+        public Builder retry(Retry value) {
+            this.retry = value;
+            return this;
+        }
+
+        /**
+         * Sets how long an attempt at a model's answer may take, to its end; any time unless set.
+         *
+         * @throws IllegalArgumentException if it is not positive
+         */
+        public Builder timeout(Duration value) {
+            this.timeout = NodeConfig.DEFAULT.withTimeout(value).timeout();
             return this;
         }
 
