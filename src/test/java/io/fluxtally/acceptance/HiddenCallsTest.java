@@ -1,14 +1,21 @@
 package io.fluxtally.acceptance;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.tuple;
 
 import com.alibaba.cloud.ai.dashscope.chat.DashScopeChatOptions;
 import io.fluxtally.conformance.Scenarios;
 import io.fluxtally.conformance.loopback.LoopbackProvider;
 import io.fluxtally.conformance.scenario.Scenario;
+import io.fluxtally.graph.CompileConfig;
+import io.fluxtally.graph.CompiledGraph;
+import io.fluxtally.graph.NodeOutput;
+import io.fluxtally.graph.NodeResult;
+import io.fluxtally.graph.StateGraph;
 import io.fluxtally.graph.StreamingOutput;
 import io.fluxtally.graph.agent.ReactAgent;
 import io.fluxtally.usage.RequestUsage;
+import io.fluxtally.usage.TokenUsage;
 import io.fluxtally.usage.UsageSource;
 import io.fluxtally.usage.chat.UsageChatModel;
 import io.fluxtally.usage.scope.RunScope;
@@ -17,6 +24,8 @@ import io.fluxtally.usage.wire.WireTap;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.springframework.ai.chat.messages.AssistantMessage;
@@ -36,6 +45,9 @@ import reactor.core.publisher.Flux;
 class HiddenCallsTest {
 
     private static final Duration PATIENCE = Duration.ofSeconds(60);
+
+    /** What the router's call is billed. */
+    private static final long ROUTED = 649L;
 
     /** A model of a tool's own: a scripted one, since what counts here is who asks it. */
     private static final ChatModel SCRIPTED = new ChatModel() {
@@ -137,6 +149,77 @@ class HiddenCallsTest {
         subscription.dispose();
         assertThat(run.usage().inFlight()).isZero();
         assertThat(run.usage().unreported()).isEqualTo(1);
+    }
+
+    @Test
+    @DisplayName(
+            "of a summary, a router and a fallback is in the total of the run, each once, with the calls that it sees (T19)")
+    void hiddenInAGraph() {
+        UsageRecorder recorder = UsageRecorder.withSinks();
+        WireTap tap = WireTap.builder().recorder(recorder).build();
+        for (boolean tapped : List.of(true, false)) {
+            try (LoopbackProvider summariser = LoopbackProvider.start(Scenarios.load("dashscope-call"));
+                    LoopbackProvider router =
+                            LoopbackProvider.start(Scenarios.load("dashscope-older-cached-tokens-call"));
+                    LoopbackProvider broken = LoopbackProvider.start(Scenarios.load("dashscope-reset-stream"));
+                    LoopbackProvider fallback = LoopbackProvider.start(Scenarios.load("dashscope-plain-stream"))) {
+                ChatModel summarises = client(summariser, tapped ? tap : null);
+                ChatModel routes = UsageChatModel.of(client(router, tapped ? tap : null), recorder);
+                ReactAgent agent = ReactAgent.builder("weather")
+                        .model(client(broken, tapped ? tap : null))
+                        .fallbackModels(client(fallback, tapped ? tap : null))
+                        .recorder(recorder)
+                        .build();
+                AtomicReference<TokenUsage> seenInside = new AtomicReference<>();
+                CompiledGraph graph = new StateGraph("trip")
+                        .addNode(
+                                "summary",
+                                (state, run) -> NodeResult.blocking(() -> {
+                                    run.capture(summarises).call(new Prompt("Shorten."));
+                                    return Map.of("question", "Rain?");
+                                }))
+                        .addNode("ask", agent.asNode(state -> "Rain?", "answer"))
+                        .addNode("last", (state, run) -> {
+                            seenInside.set(run.getTokenUsage());
+                            return NodeResult.none();
+                        })
+                        .addEdge(StateGraph.START, "summary")
+                        .addConditionalEdges(
+                                "summary",
+                                state -> routes.call(new Prompt("Whom?")) == null ? "none" : "weather",
+                                Map.of("weather", "ask", "none", StateGraph.END))
+                        .addEdge("ask", "last")
+                        .addEdge("last", StateGraph.END)
+                        .compile(CompileConfig.DEFAULT.withRecorder(recorder));
+
+                NodeOutput end = graph.stream(Map.of()).blockLast(PATIENCE);
+
+                assertThat(end.state().value("answer", String.class))
+                        .hasValueSatisfying(text -> assertThat(text).isEqualTo("上海今天多云，最高二十六度。"));
+                assertThat(end.runUsage().requests())
+                        .extracting(
+                                RequestUsage::agent, RequestUsage::node, RequestUsage::attempt, HiddenCallsTest::total)
+                        .containsExactly(
+                                tuple(null, "summary", 1, 108L),
+                                tuple(null, null, 1, ROUTED),
+                                tuple("weather", ReactAgent.LLM_NODE, 1, 35L),
+                                tuple("weather", ReactAgent.LLM_NODE, 2, 34L));
+                assertThat(end.runUsage().total().totalTokens()).isEqualTo(108 + ROUTED + 35 + 34);
+                assertThat(seenInside.get()).isEqualTo(end.runUsage().total());
+                assertThat(end.runUsage().unreported()).isEqualTo(1);
+                assertThat(recorder.unattributed()).isZero();
+            }
+        }
+    }
+
+    private static ChatModel client(LoopbackProvider provider, @Nullable WireTap tap) {
+        return tap == null
+                ? DashScopeClient.stock(provider.baseUrl())
+                : DashScopeClient.tapped(provider.baseUrl(), tap);
+    }
+
+    private static long total(RequestUsage request) {
+        return request.usage() == null ? 0 : request.usage().totalTokens();
     }
 
     private static ToolCallback tool(Scenario scenario, Runnable work) {
