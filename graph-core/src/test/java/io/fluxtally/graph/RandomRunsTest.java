@@ -44,8 +44,10 @@ import org.springframework.ai.chat.model.ChatResponse;
 import org.springframework.ai.chat.prompt.Prompt;
 import reactor.core.publisher.Flux;
 import reactor.core.scheduler.Schedulers;
+import reactor.util.retry.Retry;
 
-@Label("a random graph whose models break off, and whose run is interrupted, cancelled, resumed and forked")
+@Label(
+        "a random graph whose models break off and are asked again, and whose run is interrupted, cancelled, resumed and forked")
 class RandomRunsTest {
 
     /** A part of a graph. */
@@ -58,17 +60,27 @@ class RandomRunsTest {
      * @param output what the model bills for each answer
      * @param usageAt where in the stream it says so
      * @param cuts after how many chunks its first answers break off
+     * @param retries how often it is asked again
+     * @param fallback whether another model is asked if it breaks off for good; that one breaks off as often
      * @param before whether the run is interrupted before the node
      * @param after whether the run is interrupted after it
      */
-    private record Ask(int input, int output, UsageAt usageAt, List<Integer> cuts, boolean before, boolean after)
+    private record Ask(
+            int input,
+            int output,
+            UsageAt usageAt,
+            List<Integer> cuts,
+            int retries,
+            boolean fallback,
+            boolean before,
+            boolean after)
             implements Shape {}
 
     private record Line(List<Shape> parts) implements Shape {}
 
     private record Branches(List<Shape> parts) implements Shape {}
 
-    private record Sub(Shape inside, boolean shared) implements Shape {}
+    private record Sub(Shape inside, boolean shared, int retries) implements Shape {}
 
     /** What the models have billed, by the ids of their answers. */
     private static final class Provider {
@@ -138,6 +150,10 @@ class RandomRunsTest {
             return graph.compile(saver == null ? with : with.withCheckpoints(saver));
         }
 
+        private static NodeConfig tries(int retries) {
+            return retries == 0 ? NodeConfig.DEFAULT : NodeConfig.DEFAULT.withRetry(Retry.max(retries));
+        }
+
         /** Adds the shape behind a node; returns its last node. */
         private String add(
                 StateGraph graph, String from, Shape shape, boolean seen, Set<String> before, Set<String> after) {
@@ -152,7 +168,9 @@ class RandomRunsTest {
                 if (ask.after) {
                     after.add(id);
                 }
-                graph.addNode(id, new LlmNode(provider.model(id, ask), state -> new Prompt("?"), Graphs.ANSWERS))
+                LlmNode asks = new LlmNode(provider.model(id, ask), state -> new Prompt("?"), Graphs.ANSWERS);
+                NodeConfig tries = tries(ask.retries);
+                graph.addNode(id, asks, ask.fallback ? tries.withFallback(asks.asking(provider.model(id, ask))) : tries)
                         .addEdge(from, id);
                 return id;
             }
@@ -174,7 +192,10 @@ class RandomRunsTest {
             Sub sub = (Sub) shape;
             String id = "n" + nodes++;
             CompiledGraph inside = graph(sub.inside, seen && sub.shared, null);
-            graph.addNode(id, sub.shared ? inside.asNode() : inside.asNode(state -> Map.of(), state -> Map.of()))
+            graph.addNode(
+                            id,
+                            sub.shared ? inside.asNode() : inside.asNode(state -> Map.of(), state -> Map.of()),
+                            tries(sub.retries))
                     .addEdge(from, id);
             return id;
         }
@@ -199,6 +220,8 @@ class RandomRunsTest {
                                                 .list()
                                                 .ofMinSize(1)
                                                 .ofMaxSize(2))),
+                        Arbitraries.of(0, 0, 1, 2),
+                        rarely(),
                         rarely(),
                         rarely())
                 .as(Ask::new);
@@ -210,7 +233,7 @@ class RandomRunsTest {
                 asks,
                 parts.map(Line::new),
                 parts.map(Branches::new),
-                Combinators.combine(shapes(depth - 1), Arbitraries.of(true, false))
+                Combinators.combine(shapes(depth - 1), Arbitraries.of(true, false), Arbitraries.of(0, 0, 1, 2))
                         .as(Sub::new));
     }
 
