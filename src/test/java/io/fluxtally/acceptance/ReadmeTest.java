@@ -11,17 +11,21 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @DisplayName("The README")
 class ReadmeTest {
 
     private static final Path ROOT = Path.of("..").toAbsolutePath().normalize();
     private static final Pattern JAVA_BLOCK = Pattern.compile("```java\n(.*?)```", Pattern.DOTALL);
+    private static final Pattern LINK = Pattern.compile("]\\(([^)#]+)(?:#[^)]*)?\\)");
 
-    @Test
+    @ParameterizedTest
+    @ValueSource(strings = {"README.md", "graph-core/README.md"})
     @DisplayName("shows only code that stands in the examples, which the build compiles and runs")
-    void quotesTheExamples() throws IOException {
-        String readme = Files.readString(ROOT.resolve("README.md"));
+    void quotesTheExamples(String page) throws IOException {
+        String readme = Files.readString(ROOT.resolve(page));
         List<String> examples;
         try (Stream<Path> files = Files.walk(ROOT.resolve("examples/src/main/java"))) {
             examples = files.filter(file -> file.toString().endsWith(".java"))
@@ -40,6 +44,40 @@ class ReadmeTest {
         assertThat(blocks)
                 .allSatisfy(block -> assertThat(examples)
                         .anySatisfy(example -> assertThat(example).contains(block)));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"README.md", "graph-core/README.md"})
+    @DisplayName("links to files that are there")
+    void links(String page) {
+        Path file = ROOT.resolve(page);
+        List<String> links = LINK.matcher(read(file))
+                .results()
+                .map(link -> link.group(1))
+                .filter(link -> !link.startsWith("http"))
+                .toList();
+
+        assertThat(links).isNotEmpty();
+        assertThat(links)
+                .allSatisfy(link -> assertThat(file.resolveSibling(link)).exists());
+    }
+
+    @Test
+    @DisplayName("comes to a streaming agent with a tool and its usage in fewer than 30 lines of code")
+    void shortStart() {
+        String page = read(ROOT.resolve("graph-core/README.md"));
+        int start = page.indexOf("## From nothing to a streaming agent");
+        String section = page.substring(start, page.indexOf("\n## ", start));
+
+        long lines = JAVA_BLOCK
+                .matcher(section)
+                .results()
+                .flatMap(block -> block.group(1).lines())
+                .count();
+
+        assertThat(section)
+                .contains("ReactAgent.builder", "FunctionToolCallback", "stream(", "RunUsage", "usage.total()");
+        assertThat(lines).isLessThan(30);
     }
 
     private static String withoutIndent(String code) {
