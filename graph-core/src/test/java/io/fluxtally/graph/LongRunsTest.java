@@ -158,19 +158,33 @@ class LongRunsTest {
         assertThat(runs(graph.stream(Map.of()).limitRate(1).count())).isEqualTo(STEPS + 2L);
     }
 
-    @Test
-    @DisplayName("ends in a chain of 10,000 nodes too")
-    void chain() throws Exception {
-        StateGraph chain = new StateGraph("chain").addEdge(StateGraph.START, "0");
+    /** A chain of 10,000 nodes, which two branches lead to, so that their join is looked for along all of it. */
+    private static CompiledGraph chain() {
+        StateGraph chain = edges(
+                new StateGraph("chain")
+                        .addNode("a", (state, run) -> NodeResult.none())
+                        .addNode("b", (state, run) -> NodeResult.none()),
+                "start > a b",
+                "a > 0",
+                "b > 0");
         List<String> ids =
                 IntStream.rangeClosed(0, 10_000).mapToObj(Integer::toString).toList();
         for (int i = 0; i < 10_000; i++) {
             chain.addNode(ids.get(i), (state, run) -> NodeResult.update(increment(state)));
             chain.addEdge(ids.get(i), i == 9_999 ? StateGraph.END : ids.get(i + 1));
         }
-        CompiledGraph graph = chain.compile(CompileConfig.DEFAULT.withMaxIterations(10_000));
+        return chain.compile(CompileConfig.DEFAULT.withMaxIterations(10_002));
+    }
+
+    @Test
+    @DisplayName("ends in a chain of 10,000 nodes too, which is compiled in as little stack")
+    void deepChain() throws Exception {
+        CompiledGraph graph =
+                CompletableFuture.supplyAsync(LongRunsTest::chain, smallStack).get(60, TimeUnit.SECONDS);
 
         assertThat(runs(graph.invoke(Map.of())).state().value(COUNT)).contains(10_000);
+        assertThat(runs(graph.stream(Map.of()).count())).isEqualTo(10_003);
+        assertThat(runs(graph.stream(Map.of()).limitRate(1).count())).isEqualTo(10_003);
     }
 
     /** Counts one step, whatever the chunks. */
