@@ -23,6 +23,7 @@ class ArchitectureTest {
     private static final String CONFORMANCE = "io.fluxtally.conformance..";
     private static final String CLI = "io.fluxtally.cli..";
     private static final String EXAMPLES = "io.fluxtally.examples..";
+    private static final String BENCHMARKS = "io.fluxtally.benchmarks..";
 
     @ArchTest
     static final ArchRule usageDependsOnNoOtherModule = noClasses()
@@ -71,6 +72,14 @@ class ArchitectureTest {
             .should()
             .dependOnClassesThat()
             .resideInAnyPackage(CLI, EXAMPLES);
+
+    @ArchTest
+    static final ArchRule nothingDependsOnTheBenchmarks = noClasses()
+            .that()
+            .resideOutsideOfPackage(BENCHMARKS)
+            .should()
+            .dependOnClassesThat()
+            .resideInAPackage(BENCHMARKS);
 
     @ArchTest
     static final ArchRule httpClientsStayAtTheEdge = noClasses()
