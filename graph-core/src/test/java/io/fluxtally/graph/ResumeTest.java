@@ -20,6 +20,7 @@ import io.fluxtally.graph.checkpoint.StateSerializer;
 import io.fluxtally.graph.scripted.ScriptedModel;
 import io.fluxtally.graph.scripted.Turn;
 import io.fluxtally.usage.RequestUsage;
+import io.fluxtally.usage.RunUsage;
 import io.fluxtally.usage.TokenUsage;
 import io.fluxtally.usage.UsageLimitExceededException;
 import io.fluxtally.usage.UsageLimits;
@@ -29,14 +30,17 @@ import io.fluxtally.usage.scope.UsageRecorder;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.springframework.ai.chat.messages.Message;
 import org.springframework.ai.chat.model.ChatResponse;
 import org.springframework.ai.chat.prompt.Prompt;
+import reactor.core.Disposable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 import reactor.test.StepVerifier;
@@ -179,6 +183,90 @@ class ResumeTest {
     }
 
     @Test
+    @DisplayName("after a cancellation has figures that came when it was over")
+    void lateFigures() throws InterruptedException {
+        CountDownLatch working = new CountDownLatch(1);
+        CountDownLatch left = new CountDownLatch(1);
+        CountDownLatch done = new CountDownLatch(1);
+        NodeAction stubborn = (state, run) -> NodeResult.blocking(() -> {
+            working.countDown();
+            // Work that is not to be stopped, and asks a model although nobody waits for it any more.
+            while (left.getCount() > 0) {
+                Thread.onSpinWait();
+            }
+            run.capture(model).call(new Prompt(state.<Message>list(ANSWERS)));
+            done.countDown();
+            return Map.of();
+        });
+        GraphThread thread = pair(asks(model), stubborn).compile(saved).thread("t");
+
+        Disposable run = thread.stream(Map.of()).subscribe();
+        working.await();
+        run.dispose();
+        StateSnapshot cancelled = thread.last().block();
+        assertThat(cancelled.status()).isEqualTo(Status.CANCELLED);
+        assertThat(cancelled.usage().total()).isEqualTo(FIRST);
+        assertThat(cancelled.usage().isComplete()).isFalse();
+
+        left.countDown();
+        done.await();
+        while (thread.last().block().number() == cancelled.number() && !Thread.currentThread().isInterrupted()) {
+            Thread.onSpinWait();
+        }
+        StateSnapshot later = thread.last().block();
+        assertThat(later.status()).isEqualTo(Status.CANCELLED);
+        assertThat(later.usage().total()).isEqualTo(BOTH);
+        assertThat(later.usage().isComplete()).isTrue();
+    }
+
+    @Test
+    @DisplayName("that figures came late to is resumed all the same, by whoever had read it before")
+    void lateFiguresInBetween() {
+        GraphThread thread = pair(asks(model), asks(model)).compile(saved).thread("t");
+        thread.stream(Map.of())
+                .takeUntil(output -> output.node().equals("first"))
+                .blockLast();
+        Checkpoint cancelled = saver.last("t").block();
+        saver.save(new Checkpoint("t", cancelled.number() + 1, Status.CANCELLED, Instant.EPOCH, cancelled.document()))
+                .block();
+        AtomicInteger reads = new AtomicInteger();
+        CheckpointSaver late = new Late(saver, cancelled, reads);
+
+        GraphThread behind = pair(asks(model), asks(model))
+                .compile(saved.withCheckpoints(late))
+                .thread("t");
+
+        assertThat(last(behind.resumeStream(Map.of())).isEnd()).isTrue();
+        assertThat(reads).hasValue(3);
+    }
+
+    @Test
+    @DisplayName("in a branch has what the branch had used")
+    void branchUsage() {
+        AtomicReference<RunUsage> part = new AtomicReference<>();
+        CompiledGraph graph = edges(
+                        new StateGraph("branches")
+                                .keyStrategy(ANSWERS, KeyStrategy.APPEND)
+                                .addNode("left", asks(model))
+                                .addNode("right", asks(model))
+                                .addNode("behind", (state, run) -> {
+                                    part.set(run.partUsage());
+                                    return NodeResult.none();
+                                }),
+                        "start > left right",
+                        "left > behind",
+                        "behind > end",
+                        "right > end")
+                .compile(saved.withInterruptBefore("behind"));
+        last(graph.thread("t").stream(Map.of()));
+
+        NodeOutput end = last(graph.thread("t").resumeStream(Map.of()));
+
+        assertThat(part.get().total()).isEqualTo(FIRST);
+        assertThat(end.runUsage().total()).isEqualTo(TokenUsage.of(200, 20));
+    }
+
+    @Test
     @DisplayName("is not cancelled any more by a subscriber that leaves with the last output")
     void leavingWithTheLastOutput() {
         GraphThread thread = waiting().thread("t");
@@ -283,7 +371,7 @@ class ResumeTest {
         Checkpoint last = saver.last("t").block();
         AtomicInteger conflicts = new AtomicInteger();
         // Both read the thread before either has saved: the saver is one whose last checkpoint is the one from before.
-        CheckpointSaver late = new Late(saver, last);
+        CheckpointSaver late = new Late(saver, last, new AtomicInteger());
         GraphThread behind = pair(asks(model), asks(model))
                 .compile(saved.withInterruptBefore("second").withCheckpoints(late))
                 .thread("t");
@@ -305,8 +393,8 @@ class ResumeTest {
         assertThat(thread.last().block().status()).isEqualTo(Status.ENDED);
     }
 
-    /** A saver that is behind. */
-    private record Late(CheckpointSaver saver, Checkpoint last) implements CheckpointSaver {
+    /** A saver that is behind, but no longer than for one reading. */
+    private record Late(CheckpointSaver saver, Checkpoint last, AtomicInteger reads) implements CheckpointSaver {
 
         @Override
         public Mono<Void> save(Checkpoint checkpoint) {
@@ -315,7 +403,7 @@ class ResumeTest {
 
         @Override
         public Mono<Checkpoint> last(String threadId) {
-            return Mono.just(last);
+            return reads.getAndIncrement() == 0 ? Mono.just(last) : saver.last(threadId);
         }
 
         @Override
