@@ -174,19 +174,6 @@ public final class CompiledGraph {
     /** Goes on with the run that is saved in a thread. */
     Flux<NodeOutput> resume(String threadId, Map<String, ?> feedback, boolean streaming) {
         feedback.keySet().forEach(key -> GraphValidation.checkKey(name, key));
-        return resumeLast(threadId, feedback, streaming)
-                // The run may have been saved once more meanwhile, with figures that came after it had ended.
-                .onErrorResume(
-                        CheckpointConflictException.class,
-                        conflict -> checkpoints()
-                                .last(threadId)
-                                .filter(last -> last.status() == Checkpoint.Status.CANCELLED
-                                        || last.status() == Checkpoint.Status.FAILED)
-                                .switchIfEmpty(Mono.error(conflict))
-                                .flatMapMany(last -> resumeLast(threadId, feedback, streaming)));
-    }
-
-    private Flux<NodeOutput> resumeLast(String threadId, Map<String, ?> feedback, boolean streaming) {
         return Flux.deferContextual(context -> checkpoints()
                 .last(threadId)
                 .switchIfEmpty(Mono.error(() -> new CheckpointException(
@@ -195,6 +182,23 @@ public final class CompiledGraph {
     }
 
     private Flux<NodeOutput> resume(
+            Checkpoint checkpoint, Map<String, ?> feedback, boolean streaming, ContextView context) {
+        return resumeFrom(checkpoint, feedback, streaming, context)
+                // The run may have been saved once more meanwhile, with figures that came after it had ended.
+                .onErrorResume(
+                        CheckpointConflictException.class,
+                        conflict -> checkpoints()
+                                .load(checkpoint.threadId(), checkpoint.number() + 1)
+                                .filter(next -> next.status() == checkpoint.status() && isOver(next))
+                                .switchIfEmpty(Mono.error(conflict))
+                                .flatMapMany(next -> resume(next, feedback, streaming, context)));
+    }
+
+    private static boolean isOver(Checkpoint checkpoint) {
+        return checkpoint.status() == Checkpoint.Status.CANCELLED || checkpoint.status() == Checkpoint.Status.FAILED;
+    }
+
+    private Flux<NodeOutput> resumeFrom(
             Checkpoint checkpoint, Map<String, ?> feedback, boolean streaming, ContextView context) {
         RunDocument document = read(checkpoint);
         if (document.position().isAtEnd()) {
@@ -344,6 +348,11 @@ public final class CompiledGraph {
                 .doOnCancel(run::stopBranches)
                 .doOnComplete(() -> run.join(join(run.node())))
                 .onErrorMap(error -> settled(run, error));
+    }
+
+    /** Whether branches may start at a node. */
+    boolean forks(String node) {
+        return joins.containsKey(node);
     }
 
     /** Where the branches meet that start at a node. */

@@ -71,7 +71,7 @@ public final class GraphRunnerContext {
     }
 
     /** The part of a run that is a sub-graph, while a node runs it. */
-    private record Inner(String node, int round, GraphRunnerContext part) {}
+    private record Inner(String node, int action, int round, GraphRunnerContext part) {}
 
     private final Whole run;
 
@@ -116,6 +116,9 @@ public final class GraphRunnerContext {
     private volatile boolean branchesStopped;
 
     private @Nullable Inner inner;
+
+    /** Which action of the node is at work, its fallbacks counted from 1. */
+    private int action;
 
     /** The sub-graph that was being run when this was saved, until it is taken up again. */
     private Position.@Nullable SubGraph saved;
@@ -185,9 +188,8 @@ public final class GraphRunnerContext {
             Map<String, KeyStrategy> strategies,
             @Nullable UpdateLog written,
             GraphState begun) {
-        // A fallback's sub-graph is another one than that of the node itself, which is tried first.
         Position.SubGraph before = saved == null || !saved.graph().equals(graph.name()) ? null : saved;
-        saved = before == null ? saved : null;
+        saved = null;
         Whole whole = new Whole(
                 graph,
                 run.scope,
@@ -207,7 +209,7 @@ public final class GraphRunnerContext {
         if (before != null) {
             part.restore(before.position());
         }
-        inner = new Inner(node, Objects.requireNonNull(nodeScope.round(), "round"), part);
+        inner = new Inner(node, action, Objects.requireNonNull(nodeScope.round(), "round"), part);
         return part;
     }
 
@@ -234,6 +236,11 @@ public final class GraphRunnerContext {
         beforeChecked = position.beforeChecked();
         saved = position.subGraph();
         if (!position.branches().isEmpty()) {
+            if (!run.graph.forks(node)) {
+                throw new CheckpointException(
+                        "graph \"%s\": the run was saved in branches of node \"%s\", which has none now"
+                                .formatted(graph(), node));
+            }
             String join = run.graph.join(node);
             branches = position.branches().stream()
                     .map(part -> restoredBranch(part, join))
@@ -268,7 +275,9 @@ public final class GraphRunnerContext {
 
     private Position.@Nullable SubGraph subGraph() {
         Inner now = inner;
-        return now == null ? saved : new Position.SubGraph(now.node, now.part.graph(), now.round, now.part.position());
+        return now == null
+                ? saved
+                : new Position.SubGraph(now.node, now.action, now.part.graph(), now.round, now.part.position());
     }
 
     /** The outputs of this part. */
@@ -466,6 +475,16 @@ public final class GraphRunnerContext {
             merge(branches, join);
             branches = List.of();
         }
+    }
+
+    /** The node's action whose sub-graph was being run when this was saved, its fallbacks counted from 1; 0 if none was. */
+    int savedAction() {
+        return saved == null ? 0 : saved.action();
+    }
+
+    /** Takes the node's action, or a fallback, which are counted from 1. */
+    void takes(int actionOfNode) {
+        action = actionOfNode;
     }
 
     /** Is done with the sub-graph that the node has run. */

@@ -1,11 +1,13 @@
 package io.fluxtally.graph;
 
+import io.fluxtally.usage.RunUsage;
 import io.fluxtally.usage.scope.RunScope;
 import java.time.Duration;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicReference;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Schedulers;
 
 /**
  * One attempt at a node. It completes or runs out of time, whichever comes first, and never both: what has run out of time
@@ -21,14 +23,21 @@ final class NodeAttempt {
         EXPIRED
     }
 
+    private final RunScope execution;
     private final RunScope scope;
-    private final long requestsBefore;
     private final AtomicReference<Phase> phase = new AtomicReference<>(Phase.OPEN);
 
-    /** An attempt in the scope of the node's execution, labelled with its number. */
-    NodeAttempt(RunScope scope) {
-        this.scope = scope;
-        this.requestsBefore = scope.usage().sum().requests();
+    /**
+     * An attempt in a node's execution. A further one is a part of it that counts from zero, since one before it may still
+     * make requests.
+     *
+     * @param execution the scope of the execution
+     * @param number the attempt's number
+     * @param further whether there was one before it
+     */
+    NodeAttempt(RunScope execution, int number, boolean further) {
+        this.execution = execution;
+        this.scope = (further ? execution.branch() : execution).withAttempt(number);
     }
 
     RunScope scope() {
@@ -37,7 +46,12 @@ final class NodeAttempt {
 
     /** Whether requests were captured in this attempt. */
     boolean hasRequests() {
-        return scope.usage().sum().requests() > requestsBefore;
+        return scope.usage().sum().requests() > 0;
+    }
+
+    /** What the execution has used, in all its attempts. */
+    RunUsage nodeUsage() {
+        return execution.usage();
     }
 
     /** Completes it; returns whether it still could. */
@@ -52,8 +66,9 @@ final class NodeAttempt {
     /** Its outputs, which are cancelled and fail with the given message if it has not completed in time. */
     Flux<NodeOutput> within(Duration timeout, Flux<NodeOutput> outputs, String message) {
         return outputs
-                // Which must end, since an error of the timer would not cancel them.
-                .takeUntilOther(Mono.delay(timeout)
+                // On a thread that may block, since what comes next goes on there. They must end, since an error of the
+                // timer would not cancel them.
+                .takeUntilOther(Mono.delay(timeout, Schedulers.boundedElastic())
                         .flatMap(tick -> phase.compareAndSet(Phase.OPEN, Phase.EXPIRED) ? Mono.empty() : Mono.never()))
                 .concatWith(Mono.defer(() -> isExpired() ? Mono.error(new TimeoutException(message)) : Mono.empty()));
     }

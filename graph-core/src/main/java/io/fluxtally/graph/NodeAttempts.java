@@ -33,6 +33,8 @@ final class NodeAttempts {
     /** With what each action failed for good that had another behind it. */
     private final List<Throwable> failures = new ArrayList<>(0);
 
+    private boolean attempted;
+
     /** The execution that this one is a part of, if that may be tried again. */
     private @Nullable NodeAttempts around;
 
@@ -59,17 +61,24 @@ final class NodeAttempts {
 
     /** The outputs of all attempts, until one has not failed. */
     Flux<NodeOutput> outputs() {
-        Flux<NodeOutput> outputs = attempts(definition.action());
-        for (NodeAction fallback : config.fallbacks()) {
-            outputs = outputs.onErrorResume(error -> {
+        List<NodeAction> actions = new ArrayList<>(config.fallbacks().size() + 1);
+        actions.add(definition.action());
+        actions.addAll(config.fallbacks());
+        // That whose sub-graph was saved; those before it have failed.
+        int first = Math.min(run.savedAction(), actions.size() - 1);
+        Flux<NodeOutput> outputs = attempts(actions.get(first), first);
+        for (int i = first + 1; i < actions.size(); i++) {
+            int index = i;
+            outputs = outputs.onErrorResume(error -> !NodeRetry.isUnsaved(error), error -> {
                 failures.add(error);
-                return NodeExecutor.onDemand(run, it -> attempts(fallback));
+                return NodeExecutor.onDemand(run, it -> attempts(actions.get(index), index));
             });
         }
         return outputs.onErrorMap(this::failed);
     }
 
-    private Flux<NodeOutput> attempts(NodeAction action) {
+    private Flux<NodeOutput> attempts(NodeAction action, int index) {
+        run.takes(index);
         return config.retry() == null
                 ? attempt(action)
                 : NodeExecutor.onDemand(run, it -> attempt(action)).retryWhen(new NodeRetry(config.retry()));
@@ -77,7 +86,7 @@ final class NodeAttempts {
 
     private Flux<NodeOutput> attempt(NodeAction action) {
         return Flux.deferContextual(context -> {
-            NodeAttempt attempt = new NodeAttempt(scope.withAttempt(next(context)));
+            NodeAttempt attempt = newAttempt(context);
             Flux<NodeOutput> outputs =
                     Flux.defer(() -> work.apply(attempt, action)).contextWrite(outer -> contextOf(attempt, outer));
             if (config.scheduler() != null) {
@@ -92,6 +101,12 @@ final class NodeAttempts {
         String message =
                 "graph \"%s\": node \"%s\" took longer than its timeout of %s".formatted(run.graph(), node, timeout);
         return attempt.within(timeout, outputs, message);
+    }
+
+    private NodeAttempt newAttempt(ContextView context) {
+        boolean further = attempted;
+        attempted = true;
+        return new NodeAttempt(scope, next(context), further);
     }
 
     private Context contextOf(NodeAttempt attempt, Context outer) {

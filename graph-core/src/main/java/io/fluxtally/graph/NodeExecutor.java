@@ -2,11 +2,13 @@ package io.fluxtally.graph;
 
 import io.fluxtally.usage.RunUsage;
 import io.fluxtally.usage.chat.ChatUsage;
+import io.fluxtally.usage.scope.BlockingWork;
 import io.fluxtally.usage.scope.RunScope;
 import io.fluxtally.usage.scope.UsageScope;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.Callable;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -52,9 +54,13 @@ final class NodeExecutor {
     }
 
     private static NodeResult apply(GraphRunnerContext run, RunScope scope, NodeAction action) {
+        // In flight, since it may ask a model itself, also when its time is up and nobody waits for it any more.
+        scope.tally().begun();
         UsageScope.Binding binding = scope.bind();
         try (binding) {
             return Objects.requireNonNull(action.apply(run.state(), run), "a node's result must not be null");
+        } finally {
+            scope.tally().ended();
         }
     }
 
@@ -75,7 +81,7 @@ final class NodeExecutor {
             // One of the node's own it is on already.
             Scheduler worker =
                     definition.config().scheduler() == null ? Schedulers.boundedElastic() : Schedulers.immediate();
-            return whenThere(run, attempt, BlockingWork.on(worker, scope, blocking.work()));
+            return whenThere(run, attempt, BlockingWork.on(worker, scope, inTime(run, attempt, blocking.work())));
         }
         if (result instanceof NodeResult.SubGraph sub) {
             GraphRunnerContext inner = run.inside(sub.graph(), scope, sub.input());
@@ -92,7 +98,7 @@ final class NodeExecutor {
                     return null;
                 }
                 run.merge(inner);
-                return new NodeOutput(node, run, scope.usage(), scope.attempt());
+                return new NodeOutput(node, run, attempt.nodeUsage(), scope.attempt());
             });
         }
         return streamed(run, attempt, (NodeResult.Chunks<?>) result);
@@ -115,6 +121,18 @@ final class NodeExecutor {
         }));
     }
 
+    /** Work whose usage is counted also if it is done too late, when nobody hears what it says. */
+    private static Callable<Map<String, ?>> inTime(
+            GraphRunnerContext run, NodeAttempt attempt, Callable<? extends Map<String, ?>> work) {
+        return () -> {
+            Map<String, ?> update = work.call();
+            if (attempt.isExpired() && !attempt.hasRequests()) {
+                run.accumulate(attempt.scope(), update.get(GraphRunnerContext.TOKEN_USAGE));
+            }
+            return update;
+        };
+    }
+
     private Flux<NodeOutput> whenThere(
             GraphRunnerContext run, NodeAttempt attempt, Mono<? extends Map<String, ?>> values) {
         return values.<Map<String, ?>>map(update -> update)
@@ -128,8 +146,9 @@ final class NodeExecutor {
         RunScope scope = attempt.scope();
         return ChatUsage.captureAny(result.chunks(), run.recorder())
                 .<NodeOutput>map(chunk -> streaming(run, scope, RunUsage.EMPTY, chunk, joiner.add(chunk)))
-                .concatWith(Mono.fromSupplier(() ->
-                        merges(run, attempt, joiner.update()) ? streaming(run, scope, scope.usage(), null, "") : null));
+                .concatWith(Mono.fromSupplier(() -> merges(run, attempt, joiner.update())
+                        ? streaming(run, scope, attempt.nodeUsage(), null, "")
+                        : null));
     }
 
     private StreamingOutput streaming(
@@ -139,7 +158,7 @@ final class NodeExecutor {
 
     private @Nullable NodeOutput completed(GraphRunnerContext run, NodeAttempt attempt, Map<String, ?> update) {
         RunScope scope = attempt.scope();
-        return merges(run, attempt, update) ? new NodeOutput(node, run, scope.usage(), scope.attempt()) : null;
+        return merges(run, attempt, update) ? new NodeOutput(node, run, attempt.nodeUsage(), scope.attempt()) : null;
     }
 
     /**

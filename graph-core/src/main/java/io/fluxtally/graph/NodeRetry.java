@@ -1,8 +1,10 @@
 package io.fluxtally.graph;
 
+import io.fluxtally.graph.checkpoint.CheckpointException;
 import io.fluxtally.usage.UsageLimitExceededException;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 import org.reactivestreams.Publisher;
 import reactor.core.Exceptions;
@@ -44,9 +46,22 @@ final class NodeRetry extends Retry {
     }
 
     private static boolean isRefusal(Throwable failure) {
+        return isCausedBy(
+                failure,
+                cause -> cause instanceof UsageLimitExceededException
+                        || cause instanceof MaxIterationsException
+                        || cause instanceof CheckpointException);
+    }
+
+    /** Whether it was not the node that failed, but the saving of the run: then nothing else will do either. */
+    static boolean isUnsaved(Throwable failure) {
+        return isCausedBy(failure, CheckpointException.class::isInstance);
+    }
+
+    private static boolean isCausedBy(Throwable failure, Predicate<Throwable> kind) {
         Throwable cause = failure;
         for (int i = 0; cause != null && i < MAX_CAUSES; i++) {
-            if (cause instanceof UsageLimitExceededException || cause instanceof MaxIterationsException) {
+            if (kind.test(cause)) {
                 return true;
             }
             cause = cause.getCause();

@@ -45,11 +45,12 @@ record Position(
      * A sub-graph that is being run.
      *
      * @param node the node that runs it
+     * @param action which action of the node does so, its fallbacks counted from 1
      * @param graph the sub-graph's name
      * @param round how often the run has come to that node
      * @param position where it stands; what is used in it is what the node has used
      */
-    record SubGraph(String node, String graph, int round, Position position) {
+    record SubGraph(String node, int action, String graph, int round, Position position) {
 
         /** Whether it runs on the state around it, which then is to hear what it writes. */
         boolean isShared() {
@@ -76,9 +77,9 @@ record Position(
 
     private void collect(List<String> path, List<Interrupt> found) {
         if (interrupt == Interrupt.When.BEFORE && next != null) {
-            found.add(new Interrupt(path, next, interrupt));
+            found.add(new Interrupt(path, next, interrupt, state));
         } else if (interrupt == Interrupt.When.AFTER) {
-            found.add(new Interrupt(path, node, interrupt));
+            found.add(new Interrupt(path, node, interrupt, state));
         }
         branches.forEach(branch -> branch.collect(path, found));
         if (subGraph != null) {
@@ -104,6 +105,7 @@ record Position(
                 ? null
                 : new SubGraph(
                         subGraph.node,
+                        subGraph.action,
                         subGraph.graph,
                         subGraph.round,
                         subGraph.position.resumed(

@@ -2,11 +2,11 @@ package io.fluxtally.graph;
 
 import io.fluxtally.graph.checkpoint.Checkpoint;
 import io.fluxtally.graph.checkpoint.CheckpointConflictException;
+import io.fluxtally.graph.checkpoint.CheckpointException;
 import io.fluxtally.graph.checkpoint.CheckpointSaver;
 import io.fluxtally.graph.checkpoint.StateSerializer;
 import java.time.Instant;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -24,13 +24,18 @@ final class RunCheckpoints {
     private final StateSerializer serializer;
     private final String threadId;
     private final GraphRunnerContext run;
-    private final AtomicLong number;
 
     /** Whether the run has its last checkpoint, behind which there must be none. */
     private final AtomicBoolean closed = new AtomicBoolean();
 
-    /** Where the run was saved last. */
+    /** The number of the last checkpoint that was kept; 0 if there is none. */
+    private volatile long number;
+
+    /** Where the run was saved last, or null before it was saved for the first time. */
     private volatile @Nullable Position position;
+
+    /** The saving that was begun last: it goes on even when the run is cancelled, and the next one waits for it. */
+    private volatile Mono<Void> saving = Mono.empty();
 
     /**
      * For a run that is saved in the given thread.
@@ -47,7 +52,7 @@ final class RunCheckpoints {
         this.saver = saver;
         this.serializer = serializer;
         this.threadId = threadId;
-        this.number = new AtomicLong(number);
+        this.number = number;
         this.run = run.apply(this);
     }
 
@@ -85,11 +90,7 @@ final class RunCheckpoints {
     }
 
     private Mono<Void> save(Checkpoint.Status status) {
-        return Mono.defer(() -> {
-            Position now = run.position();
-            position = now;
-            return write(now, status);
-        });
+        return Mono.defer(() -> write(run.position(), status));
     }
 
     private Mono<Void> saveLast(Checkpoint.Status status) {
@@ -112,24 +113,25 @@ final class RunCheckpoints {
     }
 
     /**
-     * Saves the run where it was saved before, with what it has used by now, unless it has its last checkpoint. Figures of
-     * requests that were cut off may come later: then it is saved again, unless it is resumed before.
+     * Saves the run where it was saved before, with what it has used by now, unless it was not saved at all, or has its last
+     * checkpoint. Figures of requests that were cut off may come later: then it is saved again, unless it is resumed before.
      */
     private Mono<Void> saveAgain(Checkpoint.Status status) {
-        return Mono.defer(() -> {
+        return saving.onErrorComplete().then(Mono.defer(() -> {
             Position saved = position;
             if (saved == null || closed.getAndSet(true)) {
                 return Mono.empty();
             }
             boolean late = run.usage().inFlight() > 0;
-            return write(saved, status).doFinally(signal -> {
-                if (late) {
-                    run.whenSettled(() -> write(saved, status)
-                            .onErrorComplete(CheckpointConflictException.class)
-                            .subscribe(none -> {}, RunCheckpoints::warn));
-                }
-            });
-        });
+            Mono<Void> writing = write(saved, status);
+            return late ? writing.doOnSuccess(kept -> run.whenSettled(() -> saveLate(saved, status))) : writing;
+        }));
+    }
+
+    private void saveLate(Position saved, Checkpoint.Status status) {
+        Mono.defer(() -> write(saved, status))
+                .onErrorComplete(CheckpointConflictException.class)
+                .subscribe(none -> {}, RunCheckpoints::warn);
     }
 
     private static void warn(Throwable unsaved) {
@@ -138,8 +140,14 @@ final class RunCheckpoints {
 
     private Mono<Void> write(Position where, Checkpoint.Status status) {
         RunDocument document = new RunDocument(run.graph(), run.runId(), where);
-        return saver.save(
-                new Checkpoint(threadId, number.incrementAndGet(), status, Instant.now(), document.write(serializer)));
+        Checkpoint checkpoint = new Checkpoint(threadId, number + 1, status, Instant.now(), document.write(serializer));
+        saving = saver.save(checkpoint)
+                .doOnSuccess(kept -> {
+                    number = checkpoint.number();
+                    position = where;
+                })
+                .cache();
+        return saving;
     }
 
     private GraphRunException unsaved(Throwable error) {
@@ -150,6 +158,9 @@ final class RunCheckpoints {
                 run.graph(),
                 run.node(),
                 run.usage(),
-                error);
+                // By which a retry knows that it is not the node that failed.
+                error instanceof CheckpointException
+                        ? error
+                        : new CheckpointException("the saver failed: " + error, error));
     }
 }

@@ -1,6 +1,8 @@
 package io.fluxtally.graph;
 
+import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
@@ -27,7 +29,7 @@ import org.jspecify.annotations.Nullable;
  *    "node": "…", "next": "…", "after_checked": true, "before_checked": true, "interrupt": "BEFORE",
  *    "state": {…}, "feedback": [{…}], "written": {"key": [value, …]},
  *    "visits": {"node": 1}, "iterations": 1, "in_flight": 0, "requests": [0, 1],
- *    "branches": [{…position}], "sub_graph": {"node": "…", "graph": "…", "round": 1, "position": {…}}}}
+ *    "branches": [{…position}], "sub_graph": {"node": "…", "action": 0, "graph": "…", "round": 1, "position": {…}}}}
  * }</pre>
  *
  * <p>Each request is there once; a branch or sub-graph has those of its own by their places in the list.
@@ -36,7 +38,12 @@ record RunDocument(String graph, String runId, Position position) {
 
     private static final int VERSION = 1;
 
-    private static final ObjectMapper MAPPER = new ObjectMapper();
+    /** What was written is read, however long a text in it is. */
+    private static final ObjectMapper MAPPER = new ObjectMapper(JsonFactory.builder()
+            .streamReadConstraints(StreamReadConstraints.builder()
+                    .maxStringLength(Integer.MAX_VALUE)
+                    .build())
+            .build());
 
     /** What the run had used. */
     RunUsage usage() {
@@ -107,6 +114,7 @@ record RunDocument(String graph, String runId, Position position) {
             if (where.subGraph() != null) {
                 json.putObject("sub_graph")
                         .put("node", where.subGraph().node())
+                        .put("action", where.subGraph().action())
                         .put("graph", where.subGraph().graph())
                         .put("round", where.subGraph().round())
                         .set("position", write(where.subGraph().position(), false));
@@ -154,14 +162,13 @@ record RunDocument(String graph, String runId, Position position) {
                     json.path("run_id").asText(),
                     new Reader(serializer, requests).read(json.path("position"), usage));
         } catch (JsonProcessingException | RuntimeException wrong) {
-            throw new CheckpointException(
-                    "%s cannot be read: %s"
-                            .formatted(
-                                    checkpoint,
-                                    wrong instanceof JsonProcessingException notJson
-                                            ? notJson.getOriginalMessage()
-                                            : wrong.getMessage()),
-                    wrong);
+            // Only our own messages are passed on: those of others may have values of the state in them.
+            throw new CheckpointException("%s cannot be read: %s"
+                    .formatted(
+                            checkpoint,
+                            wrong instanceof CheckpointException
+                                    ? wrong.getMessage()
+                                    : wrong.getClass().getSimpleName()));
         }
     }
 
@@ -193,6 +200,7 @@ record RunDocument(String graph, String runId, Position position) {
         private Position.SubGraph subGraph(JsonNode json) {
             return new Position.SubGraph(
                     json.path("node").asText(),
+                    json.path("action").asInt(),
                     json.path("graph").asText(),
                     json.path("round").asInt(),
                     read(json.path("position"), null));

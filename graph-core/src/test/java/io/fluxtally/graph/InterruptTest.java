@@ -5,7 +5,6 @@ import static io.fluxtally.graph.scripted.Graphs.edges;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.fluxtally.graph.Interrupt.When;
 import io.fluxtally.graph.agent.ReactAgent;
 import io.fluxtally.graph.checkpoint.CheckpointSaver;
 import io.fluxtally.graph.checkpoint.InMemoryCheckpointSaver;
@@ -17,6 +16,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -61,10 +61,17 @@ class InterruptTest {
         return output.state().list(VISITED);
     }
 
-    private static List<Interrupt> interrupts(NodeOutput output) {
+    /** Where the run waits, such as {@code BEFORE sub/node}. */
+    private static List<String> interrupts(NodeOutput output) {
         assertThat(output).isInstanceOf(InterruptedOutput.class);
         assertThat(output.isEnd()).isFalse();
-        return ((InterruptedOutput) output).interrupts();
+        return ((InterruptedOutput) output)
+                .interrupts().stream().map(InterruptTest::text).toList();
+    }
+
+    private static String text(Interrupt interrupt) {
+        return interrupt.when() + " "
+                + String.join("/", Stream.concat(interrupt.path().stream(), Stream.of(interrupt.node())).toList());
     }
 
     private static NodeOutput last(Flux<NodeOutput> outputs) {
@@ -80,7 +87,7 @@ class InterruptTest {
 
         NodeOutput waiting = last(thread.stream(Map.of()));
 
-        assertThat(interrupts(waiting)).containsExactly(new Interrupt(List.of(), "b", When.BEFORE));
+        assertThat(interrupts(waiting)).containsExactly("BEFORE b");
         assertThat(waiting.node()).isEqualTo("b");
         assertThat(((InterruptedOutput) waiting).threadId()).isEqualTo("t");
         assertThat(visited(waiting)).containsExactly("a");
@@ -105,7 +112,7 @@ class InterruptTest {
 
         NodeOutput waiting = last(graph.thread("t").stream(Map.of()));
 
-        assertThat(interrupts(waiting)).containsExactly(new Interrupt(List.of(), "a", When.AFTER));
+        assertThat(interrupts(waiting)).containsExactly("AFTER a");
         assertThat(visited(waiting)).containsExactly("a");
         assertThat(visited(
                         graph.thread("t").resumeInvoke(Map.of("feedback", "c")).block()))
@@ -122,15 +129,15 @@ class InterruptTest {
                         state -> state.list(VISITED).size() < 3 ? "on" : "end",
                         Map.of("on", "a", "end", StateGraph.END))
                 .compile(saved.withInterruptBefore("a").withInterruptAfter("a"));
-        List<When> waits = new ArrayList<>();
+        List<String> waits = new ArrayList<>();
 
         NodeOutput output = last(graph.thread("t").stream(Map.of()));
         while (!output.isEnd()) {
-            waits.add(interrupts(output).get(0).when());
+            waits.addAll(interrupts(output));
             output = last(graph.thread("t").resumeStream(Map.of()));
         }
 
-        assertThat(waits).containsExactly(When.BEFORE, When.AFTER, When.BEFORE, When.AFTER, When.BEFORE, When.AFTER);
+        assertThat(waits).containsExactly("BEFORE a", "AFTER a", "BEFORE a", "AFTER a", "BEFORE a", "AFTER a");
         assertThat(visited(output)).containsExactly("a", "a", "a");
     }
 
@@ -150,7 +157,7 @@ class InterruptTest {
 
         NodeOutput waiting = last(graph.thread("t").stream(Map.of()));
 
-        assertThat(interrupts(waiting)).containsExactly(new Interrupt(List.of(), "a2", When.BEFORE));
+        assertThat(interrupts(waiting)).containsExactly("BEFORE a2");
         assertThat(ran).containsExactlyInAnyOrder("fork", "a", "b", "b2");
 
         NodeOutput end = last(graph.thread("t").resumeStream(Map.of("feedback", "yes")));
@@ -174,10 +181,10 @@ class InterruptTest {
 
         NodeOutput waiting = last(graph.thread("t").stream(Map.of()));
         assertThat(interrupts(waiting))
-                .containsExactly(new Interrupt(List.of(), "a", When.BEFORE), new Interrupt(List.of(), "b", When.AFTER));
+                .containsExactly("BEFORE a", "AFTER b");
 
         NodeOutput atJoin = last(graph.thread("t").resumeStream(Map.of("feedback", "yes")));
-        assertThat(interrupts(atJoin)).containsExactly(new Interrupt(List.of(), "join", When.BEFORE));
+        assertThat(interrupts(atJoin)).containsExactly("BEFORE join");
         assertThat(visited(atJoin)).containsExactly("fork", "a(yes)", "b", "c");
 
         NodeOutput end = last(graph.thread("t").resumeStream(Map.of("feedback", "no")));
@@ -194,7 +201,7 @@ class InterruptTest {
                 .compile(saved);
 
         NodeOutput waiting = last(graph.thread("t").stream(Map.of()));
-        assertThat(interrupts(waiting)).containsExactly(new Interrupt(List.of("sub"), "y", When.BEFORE));
+        assertThat(interrupts(waiting)).containsExactly("BEFORE sub/y");
 
         List<NodeOutput> outputs = graph.thread("t")
                 .resumeStream(Map.of("feedback", "yes"))
@@ -226,7 +233,10 @@ class InterruptTest {
                 .compile(saved);
 
         assertThat(interrupts(last(graph.thread("t").stream(Map.of()))))
-                .containsExactly(new Interrupt(List.of("sub"), "y", When.BEFORE));
+                .containsExactly("BEFORE sub/y");
+        Interrupt waits = graph.thread("t").last().block().interrupts().get(0);
+        assertThat(waits.state().list(VISITED)).as("what the person has to decide on").isEqualTo(List.of("in", "x"));
+
         NodeOutput end = last(graph.thread("t").resumeStream(Map.of("feedback", "yes")));
 
         assertThat(end.state().list("inside")).isEqualTo(List.of("in", "x", "y(yes)"));
@@ -258,7 +268,7 @@ class InterruptTest {
         NodeOutput waiting = last(graph.thread("t").stream(Map.of()));
         assertThat(interrupts(waiting))
                 .containsExactly(
-                        new Interrupt(List.of("p"), "y", When.BEFORE), new Interrupt(List.of("q"), "y", When.BEFORE));
+                        "BEFORE p/y", "BEFORE q/y");
         assertThat(waiting.runUsage().total()).isEqualTo(TokenUsage.of(200, 20));
 
         List<NodeOutput> outputs =
@@ -297,7 +307,7 @@ class InterruptTest {
                 .build();
 
         NodeOutput first = last(agent.thread("t").stream(ReactAgent.asking("Umbrella?")));
-        assertThat(interrupts(first)).containsExactly(new Interrupt(List.of(), ReactAgent.TOOL_NODE, When.BEFORE));
+        assertThat(interrupts(first)).containsExactly("BEFORE " + ReactAgent.TOOL_NODE);
         assertThat(tool.calls()).isZero();
         assertThat(first.runUsage().total()).isEqualTo(TokenUsage.of(5000, 2000));
 

@@ -12,7 +12,6 @@ import io.fluxtally.graph.scripted.Turn;
 import io.fluxtally.usage.TokenUsage;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.h2.jdbcx.JdbcDataSource;
@@ -91,7 +90,10 @@ class OtherProcessTest {
         assertThat(runOther(INTERRUPTED)).isZero();
         GraphThread thread = graph(saver(directory), false).thread("t");
         StateSnapshot snapshot = thread.last().block();
-        assertThat(snapshot.interrupts()).containsExactly(new Interrupt(List.of(), "second", Interrupt.When.BEFORE));
+        assertThat(snapshot.interrupts()).singleElement().satisfies(waits -> {
+            assertThat(waits.node()).isEqualTo("second");
+            assertThat(waits.when()).isEqualTo(Interrupt.When.BEFORE);
+        });
         assertThat(snapshot.usage().total()).isEqualTo(TokenUsage.of(100, 10));
 
         NodeOutput end = thread.resumeInvoke(Map.of()).block();

@@ -1,5 +1,6 @@
 package io.fluxtally.usage;
 
+import java.util.HashSet;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
@@ -35,7 +36,7 @@ public final class RunTally {
     private final Set<String> requestIds = ConcurrentHashMap.newKeySet();
 
     /** The requests that are counted here and not above. */
-    private final Set<String> restored = ConcurrentHashMap.newKeySet(0);
+    private volatile Set<String> restored = Set.of();
 
     /** A tally of its own, empty. */
     public RunTally() {
@@ -98,11 +99,13 @@ public final class RunTally {
      * are. What was in flight then stays so: its figures are not to come any more.
      */
     public void restore(RunUsage before) {
+        Set<String> all = new HashSet<>(restored);
         for (RequestUsage request : before.requests()) {
             if (addHere(request, tally -> false)) {
-                restored.add(request.requestId());
+                all.add(request.requestId());
             }
         }
+        restored = all;
         lost.addAndGet(before.inFlight());
     }
 
@@ -142,17 +145,18 @@ public final class RunTally {
 
     /** Says that a request that has {@linkplain #begun() begun} was added, or turned out to be none. */
     public void ended() {
-        if (open.decrementAndGet() == 0) {
-            settled();
-        }
+        boolean settled = open.decrementAndGet() == 0;
         if (parent != null) {
             parent.ended();
+        }
+        if (settled) {
+            settled();
         }
     }
 
     /**
      * Runs an action once, as soon as nothing is in flight that can still end: now, or on the thread that says so. One
-     * action can wait; a later one takes its place.
+     * action can wait; a later one takes its place. It must not throw.
      */
     public void whenSettled(Runnable action) {
         waiting.set(action);

@@ -4,6 +4,8 @@ import io.fluxtally.graph.GraphRunnerContext;
 import io.fluxtally.graph.GraphState;
 import io.fluxtally.graph.NodeAction;
 import io.fluxtally.graph.NodeResult;
+import io.fluxtally.usage.scope.BlockingWork;
+import io.fluxtally.usage.scope.RunScope;
 import io.fluxtally.usage.scope.UsageScope;
 import java.util.ArrayList;
 import java.util.List;
@@ -72,6 +74,10 @@ public final class ToolNode implements NodeAction {
     @Override
     public NodeResult apply(GraphState state, GraphRunnerContext context) {
         List<Message> messages = state.list(messagesKey);
+        if (!messages.isEmpty() && messages.get(messages.size() - 1) instanceof ToolResponseMessage) {
+            // A person has answered in place of the tools.
+            return NodeResult.none();
+        }
         if (messages.isEmpty()
                 || !(messages.get(messages.size() - 1) instanceof AssistantMessage request)
                 || !request.hasToolCalls()) {
@@ -119,13 +125,8 @@ public final class ToolNode implements NodeAction {
     private static <T> Mono<T> blocking(Callable<T> work) {
         return Mono.deferContextual(context -> {
             UsageScope scope = Objects.requireNonNull(UsageScope.current(context), "scope");
-            return Mono.fromCallable(() -> {
-                        UsageScope.Binding binding = scope.bind();
-                        try (binding) {
-                            return work.call();
-                        }
-                    })
-                    .subscribeOn(Schedulers.boundedElastic());
+            RunScope run = Objects.requireNonNull(scope.runScope(), "run");
+            return BlockingWork.on(Schedulers.boundedElastic(), run, work);
         });
     }
 

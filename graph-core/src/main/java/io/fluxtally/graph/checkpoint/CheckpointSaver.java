@@ -13,10 +13,10 @@ import reactor.core.publisher.Mono;
 public interface CheckpointSaver {
 
     /**
-     * Keeps a checkpoint. Once begun it is kept even if the subscriber leaves.
+     * Keeps a checkpoint, if it is the next one of its thread: the first, or one more than the last.
      *
-     * @return completes when it is kept; the error is a {@link CheckpointConflictException} if its thread has one of its
-     *     number, and nothing is changed then
+     * @return completes when it is kept; the error is a {@link CheckpointConflictException} if it is not the next one, and
+     *     nothing is changed then
      */
     Mono<Void> save(Checkpoint checkpoint);
 

@@ -27,9 +27,11 @@ public final class InMemoryCheckpointSaver implements CheckpointSaver {
     public Mono<Void> save(Checkpoint checkpoint) {
         return Mono.fromRunnable(() -> threads.compute(checkpoint.threadId(), (id, there) -> {
             ConcurrentNavigableMap<Long, Checkpoint> thread = there == null ? new ConcurrentSkipListMap<>() : there;
-            if (thread.putIfAbsent(checkpoint.number(), checkpoint) != null) {
+            long last = thread.isEmpty() ? 0 : thread.lastKey();
+            if (checkpoint.number() != last + 1) {
                 throw new CheckpointConflictException(checkpoint, null);
             }
+            thread.put(checkpoint.number(), checkpoint);
             return thread;
         }));
     }

@@ -274,6 +274,12 @@ public final class StateSerializer {
                     "a value of the type \"%s\" cannot be read: register the type with the StateSerializer"
                             .formatted(name));
         }
-        return form.reader().apply(value);
+        try {
+            return form.reader().apply(value);
+        } catch (RuntimeException wrong) {
+            // Without its message and itself, which may have the value in them.
+            throw new CheckpointException("a value of the type \"%s\" cannot be read: %s"
+                    .formatted(name, wrong.getClass().getSimpleName()));
+        }
     }
 }

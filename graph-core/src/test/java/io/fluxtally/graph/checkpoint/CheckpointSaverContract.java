@@ -74,8 +74,21 @@ public abstract class CheckpointSaverContract {
         StepVerifier.create(saver().save(checkpoint(thread, 1, "second")))
                 .verifyErrorSatisfies(error -> assertThat(error)
                         .isInstanceOf(CheckpointConflictException.class)
-                        .hasMessageStartingWith("thread \"%s\" has a checkpoint 1 already".formatted(thread)));
+                        .hasMessageStartingWith("checkpoint 1 is not the next one of thread \"%s\"".formatted(thread)));
         assertThat(saver().last(thread).block().document()).isEqualTo("first");
+    }
+
+    @Test
+    @DisplayName("leaves no gap, so that nobody writes behind another, or into a thread that was deleted")
+    void gap() {
+        StepVerifier.create(saver().save(checkpoint(thread, 2, "second")))
+                .verifyError(CheckpointConflictException.class);
+        saver().save(checkpoint(thread, 1, "first")).block();
+        StepVerifier.create(saver().save(checkpoint(thread, 3, "third")))
+                .verifyError(CheckpointConflictException.class);
+
+        assertThat(saver().history(thread).map(Checkpoint::number).collectList().block())
+                .containsExactly(1L);
     }
 
     @Test

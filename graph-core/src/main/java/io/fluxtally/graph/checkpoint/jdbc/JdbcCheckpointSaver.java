@@ -41,8 +41,11 @@ public final class JdbcCheckpointSaver implements CheckpointSaver {
     private static final String COLUMNS =
             "SELECT thread_id, checkpoint_number, status, saved_at, document FROM fluxtally_checkpoint";
 
-    private static final String INSERT =
-            "INSERT INTO fluxtally_checkpoint (thread_id, checkpoint_number, status, saved_at, document) VALUES (?, ?, ?, ?, ?)";
+    /** Inserts nothing unless the checkpoint is the next one; of two that are at once, the key lets one in. */
+    private static final String INSERT = """
+            INSERT INTO fluxtally_checkpoint (thread_id, checkpoint_number, status, saved_at, document)
+            SELECT CAST(? AS VARCHAR(255)), CAST(? AS BIGINT), CAST(? AS VARCHAR(16)), CAST(? AS VARCHAR(32)), ?
+            WHERE (SELECT COALESCE(MAX(checkpoint_number), 0) FROM fluxtally_checkpoint WHERE thread_id = ?) = ?""";
 
     private static final String SELECT_LAST = COLUMNS + " WHERE thread_id = ? AND checkpoint_number ="
             + " (SELECT MAX(checkpoint_number) FROM fluxtally_checkpoint WHERE thread_id = ?)";
@@ -53,8 +56,8 @@ public final class JdbcCheckpointSaver implements CheckpointSaver {
 
     private static final String DELETE = "DELETE FROM fluxtally_checkpoint WHERE thread_id = ?";
 
-    /** SQL's class of a violated constraint. */
-    private static final String CONSTRAINT = "23";
+    /** The state of a key that is there already, in PostgreSQL as in H2. */
+    private static final String UNIQUE_VIOLATION = "23505";
 
     private final DataSource dataSource;
 
@@ -77,20 +80,20 @@ public final class JdbcCheckpointSaver implements CheckpointSaver {
                     statement.setString(3, checkpoint.status().name());
                     statement.setString(4, checkpoint.savedAt().toString());
                     statement.setString(5, checkpoint.document());
+                    statement.setString(6, checkpoint.threadId());
+                    statement.setLong(7, checkpoint.number() - 1);
                     return statement.executeUpdate();
                 })
                 .onErrorMap(JdbcCheckpointSaver::isConflict, error -> conflict(checkpoint, error))
-                .then();
+                .flatMap(rows -> rows == 1 ? Mono.empty() : Mono.error(conflict(checkpoint, null)));
     }
 
     private static boolean isConflict(Throwable error) {
-        return error.getCause() instanceof SQLException cause
-                && cause.getSQLState() != null
-                && cause.getSQLState().startsWith(CONSTRAINT);
+        return error.getCause() instanceof SQLException cause && UNIQUE_VIOLATION.equals(cause.getSQLState());
     }
 
-    private static CheckpointConflictException conflict(Checkpoint checkpoint, Throwable error) {
-        return new CheckpointConflictException(checkpoint, error.getCause());
+    private static CheckpointConflictException conflict(Checkpoint checkpoint, @Nullable Throwable error) {
+        return new CheckpointConflictException(checkpoint, error == null ? null : error.getCause());
     }
 
     @Override
@@ -168,7 +171,7 @@ public final class JdbcCheckpointSaver implements CheckpointSaver {
             T result;
             try (PreparedStatement statement = connection.prepareStatement(sql)) {
                 result = work.on(statement);
-            } catch (SQLException failed) {
+            } catch (SQLException | RuntimeException failed) {
                 if (!autoCommit) {
                     rollback(connection, failed);
                 }
@@ -183,7 +186,7 @@ public final class JdbcCheckpointSaver implements CheckpointSaver {
         }
     }
 
-    private static void rollback(Connection connection, SQLException failed) {
+    private static void rollback(Connection connection, Exception failed) {
         try {
             connection.rollback();
         } catch (SQLException alsoFailed) {
