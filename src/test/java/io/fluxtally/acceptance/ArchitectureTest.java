@@ -20,6 +20,7 @@ class ArchitectureTest {
     private static final String GRAPH = "io.fluxtally.graph..";
     private static final String DASHSCOPE = "io.fluxtally.dashscope..";
     private static final String BEDROCK = "io.fluxtally.bedrock..";
+    private static final String ALIBABA = "io.fluxtally.alibaba..";
     private static final String CONFORMANCE = "io.fluxtally.conformance..";
     private static final String CLI = "io.fluxtally.cli..";
     private static final String EXAMPLES = "io.fluxtally.examples..";
@@ -31,7 +32,7 @@ class ArchitectureTest {
             .resideInAPackage(USAGE)
             .should()
             .dependOnClassesThat()
-            .resideInAnyPackage(GRAPH, DASHSCOPE, BEDROCK, CONFORMANCE, CLI, EXAMPLES);
+            .resideInAnyPackage(GRAPH, DASHSCOPE, BEDROCK, ALIBABA, CONFORMANCE, CLI, EXAMPLES);
 
     @ArchTest
     static final ArchRule graphDependsOnUsageAlone = noClasses()
@@ -39,7 +40,7 @@ class ArchitectureTest {
             .resideInAPackage(GRAPH)
             .should()
             .dependOnClassesThat()
-            .resideInAnyPackage(DASHSCOPE, BEDROCK, CONFORMANCE, CLI, EXAMPLES);
+            .resideInAnyPackage(DASHSCOPE, BEDROCK, ALIBABA, CONFORMANCE, CLI, EXAMPLES);
 
     @ArchTest
     static final ArchRule adapterDependsOnUsageAlone = noClasses()
@@ -47,7 +48,7 @@ class ArchitectureTest {
             .resideInAPackage(DASHSCOPE)
             .should()
             .dependOnClassesThat()
-            .resideInAnyPackage(GRAPH, BEDROCK, CONFORMANCE, CLI, EXAMPLES);
+            .resideInAnyPackage(GRAPH, BEDROCK, ALIBABA, CONFORMANCE, CLI, EXAMPLES);
 
     @ArchTest
     static final ArchRule bedrockAdapterDependsOnUsageAlone = noClasses()
@@ -55,7 +56,25 @@ class ArchitectureTest {
             .resideInAPackage(BEDROCK)
             .should()
             .dependOnClassesThat()
-            .resideInAnyPackage(GRAPH, DASHSCOPE, CONFORMANCE, CLI, EXAMPLES);
+            .resideInAnyPackage(GRAPH, DASHSCOPE, ALIBABA, CONFORMANCE, CLI, EXAMPLES);
+
+    @ArchTest
+    static final ArchRule alibabaGraphAdapterDependsOnUsageAndDashScopeAlone = noClasses()
+            .that()
+            .resideInAPackage(ALIBABA)
+            .should()
+            .dependOnClassesThat()
+            .resideInAnyPackage(GRAPH, BEDROCK, CONFORMANCE, CLI, EXAMPLES);
+
+    @ArchTest
+    static final ArchRule reflectionOnAgentsIsInOnePlace = noClasses()
+            .that()
+            .resideInAPackage(ALIBABA)
+            .and()
+            .doNotHaveSimpleName("AgentInternals")
+            .should()
+            .dependOnClassesThat()
+            .resideInAPackage("java.lang.reflect..");
 
     @ArchTest
     static final ArchRule theAwsSdkStaysInItsAdapter = noClasses()
@@ -137,7 +156,7 @@ class ArchitectureTest {
             .resideOutsideOfPackage("io.fluxtally.conformance.engine")
             .should()
             .dependOnClassesThat()
-            .resideInAnyPackage("org.springframework..", "com.alibaba..", GRAPH, DASHSCOPE);
+            .resideInAnyPackage("org.springframework..", "com.alibaba..", GRAPH, DASHSCOPE, ALIBABA);
 
     @ArchTest
     static final ArchRule valuesKnowNothingButSpringAisUsage = classes()

@@ -1,0 +1,274 @@
+package io.fluxtally.alibaba;
+
+import com.alibaba.cloud.ai.dashscope.metadata.DashScopeAiUsage;
+import com.alibaba.cloud.ai.graph.NodeOutput;
+import com.alibaba.cloud.ai.graph.OverAllState;
+import com.alibaba.cloud.ai.graph.RunnableConfig;
+import com.alibaba.cloud.ai.graph.action.InterruptionMetadata;
+import com.alibaba.cloud.ai.graph.checkpoint.Checkpoint;
+import com.alibaba.cloud.ai.graph.streaming.OutputType;
+import com.alibaba.cloud.ai.graph.streaming.StreamingOutput;
+import io.fluxtally.dashscope.DashScopeUsages;
+import io.fluxtally.usage.RequestUsage;
+import io.fluxtally.usage.RunUsage;
+import io.fluxtally.usage.TokenUsage;
+import io.fluxtally.usage.scope.MeasuringFailures;
+import io.fluxtally.usage.scope.RunScope;
+import io.fluxtally.usage.scope.UsageRecorder;
+import io.fluxtally.usage.scope.UsageScope;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentMap;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
+import org.springframework.ai.chat.metadata.Usage;
+import reactor.util.context.Context;
+import reactor.util.context.ContextView;
+
+/**
+ * One execution of one graph: what its requests are booked to, and what its outputs are to say.
+ *
+ * <p>A graph that is embedded in the stream of another has a run of its own inside the other's; only the outermost puts its total
+ * on an output.
+ *
+ * <p>Safe for use by the threads of a run. It holds on to nothing that outlives the run.
+ */
+final class GraphRun {
+
+    /** The key in a Reactor {@code Context} of the run that a stream is part of. */
+    static final String KEY = "io.fluxtally.alibaba.run";
+
+    private static final String PART = "the outputs of a graph";
+
+    private final FluxtallyGraph graph;
+    private final @Nullable GraphRun enclosing;
+    private final RunScope scope;
+    private final AtomicInteger rounds = new AtomicInteger();
+
+    /** The last execution of each node, by the node's name on its outputs. */
+    private final ConcurrentMap<String, NodeRun> nodes = new ConcurrentHashMap<>();
+
+    private final RunnableConfig config;
+
+    /** The requests as they were written to checkpoints, by their ids. */
+    private final ConcurrentMap<String, String> written = new ConcurrentHashMap<>();
+
+    /** The stored checkpoint that the run goes on from, until the graph asks for it. */
+    private volatile @Nullable Checkpoint resumedFrom;
+
+    /** Whether the app reads DashScope's own usage type in this run. */
+    private volatile boolean isDashScope;
+
+    private GraphRun(FluxtallyGraph graph, RunnableConfig config, @Nullable GraphRun enclosing, RunScope scope) {
+        this.graph = graph;
+        this.config = config;
+        this.enclosing = enclosing;
+        this.scope = scope;
+    }
+
+    /**
+     * A run that starts now.
+     *
+     * @param context the context of whoever subscribes to the run
+     */
+    static GraphRun open(FluxtallyGraph graph, RunnableConfig config, ContextView context) {
+        GraphRun enclosing = context.getOrDefault(KEY, null);
+        UsageScope outer = UsageScope.current(context);
+        RunScope around = outer == null ? null : outer.runScope();
+        Checkpoint checkpoint = isResumed(config) ? graph.storedCheckpoint(config) : null;
+        StoredUsage before = checkpoint == null ? null : StoredUsage.in(checkpoint);
+        RunScope scope =
+                around != null ? around.branch() : before != null ? RunScope.start(before.runId()) : RunScope.start();
+        String agent = graph.agentOf(config);
+        if (agent != null) {
+            scope = scope.withAgent(agent);
+        }
+        GraphRun run = new GraphRun(
+                graph, config, enclosing, inside(outer, scope.withNode(null).withRound(null)));
+        run.resumedFrom = checkpoint;
+        if (before != null) {
+            run.goOnFrom(before.usage());
+        }
+        return run;
+    }
+
+    /** Whether the graph will go on from a checkpoint, by the rule of its {@code GraphRunnerContext}. */
+    private static boolean isResumed(RunnableConfig config) {
+        return config.metadata(RunnableConfig.HUMAN_FEEDBACK_METADATA_KEY).isPresent()
+                || config.checkPointId().isPresent();
+    }
+
+    private void goOnFrom(RunUsage before) {
+        scope.tally().restore(before);
+        before.requests().stream()
+                .filter(request -> Objects.equals(request.agent(), scope.agent()) && request.round() != null)
+                .filter(request -> RunnableConfig.AGENT_MODEL_NAME.equals(request.node()))
+                .mapToInt(RequestUsage::round)
+                .max()
+                .ifPresent(rounds::set);
+    }
+
+    /**
+     * The checkpoint that this run goes on from, if that is what the config asks for; once, since it was read for that alone.
+     */
+    @Nullable
+    Optional<Checkpoint> resumedFrom(RunnableConfig asked) {
+        Checkpoint checkpoint = resumedFrom;
+        if (checkpoint == null || asked != config) {
+            return null;
+        }
+        resumedFrom = null;
+        return Optional.of(checkpoint);
+    }
+
+    /** Whether a config is that of this run, as it is or as the graph has gone on with it. */
+    boolean isOf(RunnableConfig other) {
+        return config.threadId().equals(other.threadId());
+    }
+
+    /** What this run has used so far, for a checkpoint. */
+    String stored() {
+        return StoredUsage.write(scope.runId(), scope.usage(), written);
+    }
+
+    /** A scope that is entered inside a model call keeps it. */
+    private static RunScope inside(@Nullable UsageScope outer, RunScope scope) {
+        Context entered = scope.writeTo(outer == null ? Context.empty() : Context.of(UsageScope.KEY, outer));
+        return entered.<UsageScope>get(UsageScope.KEY) instanceof RunScope resolved ? resolved : scope;
+    }
+
+    FluxtallyGraph graph() {
+        return graph;
+    }
+
+    RunScope scope() {
+        return scope;
+    }
+
+    UsageRecorder recorder() {
+        return graph.recorder();
+    }
+
+    /** The outermost run of the stream that this one is part of. */
+    GraphRun root() {
+        GraphRun run = this;
+        while (run.enclosing != null) {
+            run = run.enclosing;
+        }
+        return run;
+    }
+
+    boolean isOutermost() {
+        return enclosing == null;
+    }
+
+    /** The given context with this run in it. */
+    Context writeTo(Context context) {
+        return scope.writeTo(context.put(KEY, this));
+    }
+
+    /**
+     * A node starts.
+     *
+     * @param around the parallel node that it is a branch of, or null
+     */
+    NodeRun start(String node, OverAllState state, @Nullable NodeRun around) {
+        RunScope own = (around == null ? scope : around.scope()).branch().withNode(node);
+        if (RunnableConfig.AGENT_MODEL_NAME.equals(node)) {
+            own = own.withRound(rounds.incrementAndGet());
+        }
+        NodeRun started = new NodeRun(this, own, state);
+        show(node, started);
+        return started;
+    }
+
+    /** Says under which name the outputs of a node appear. */
+    void show(String name, NodeRun node) {
+        nodes.put(name, node);
+    }
+
+    /** Hears a usage that the app can read as it is. */
+    void heard(@Nullable Object usage) {
+        if (usage instanceof DashScopeAiUsage) {
+            root().isDashScope = true;
+        }
+    }
+
+    /** Puts on an output what it is to say. */
+    void complete(NodeOutput output) {
+        try {
+            heard(output.tokenUsage());
+            if (output instanceof StreamingOutput<?> streaming) {
+                completeNode(streaming);
+            } else if (isOutermost() && isEnd(output)) {
+                RunUsage usage = scope.usage();
+                output.setTokenUsage(RunTotals.of(usage, isDashScope(usage)));
+            }
+        } catch (Throwable failure) {
+            MeasuringFailures.report(PART, failure);
+        }
+    }
+
+    private static boolean isEnd(NodeOutput output) {
+        return output instanceof InterruptionMetadata || (output.isEND() && !output.isSubGraph());
+    }
+
+    /**
+     * A node's finished output says what the node used itself. In calls the graph repeats there what the last model node said; a
+     * figure that is right is left as it is, and none is put where neither the graph nor the node has one.
+     */
+    private void completeNode(StreamingOutput<?> output) {
+        if (!isFinished(output.getOutputType())) {
+            return;
+        }
+        NodeRun node = nodes.get(output.node());
+        if (node == null || !isOf(output, node)) {
+            return;
+        }
+        RunUsage usage = node.usage();
+        if (usage.sum().requests() == 0 && output.tokenUsage() == null) {
+            return;
+        }
+        TokenUsage own = usage.total();
+        if (!isSame(output.tokenUsage(), own)) {
+            output.setTokenUsage(isDashScope(usage) ? DashScopeUsages.toDashScope(own) : own);
+        }
+    }
+
+    /** Whether an output is of this graph and not of one that is embedded in it, which has completed it itself. */
+    private static boolean isOf(StreamingOutput<?> output, NodeRun node) {
+        return output.state() == node.state() || !output.isSubGraph();
+    }
+
+    private static boolean isFinished(@Nullable OutputType type) {
+        return type != null
+                && switch (type) {
+                    case AGENT_MODEL_FINISHED, AGENT_TOOL_FINISHED, AGENT_HOOK_FINISHED, GRAPH_NODE_FINISHED -> true;
+                    case AGENT_MODEL_STREAMING, AGENT_TOOL_STREAMING, AGENT_HOOK_STREAMING, GRAPH_NODE_STREAMING ->
+                        false;
+                };
+    }
+
+    /** Whether a usage of a client's says the same; one that throws where its counts are null does not. */
+    private static boolean isSame(@Nullable Usage usage, TokenUsage own) {
+        if (usage == null) {
+            return false;
+        }
+        try {
+            return own.getPromptTokens().equals(usage.getPromptTokens())
+                    && own.getCompletionTokens().equals(usage.getCompletionTokens())
+                    && own.getTotalTokens().equals(usage.getTotalTokens());
+        } catch (RuntimeException lacksCounts) {
+            return false;
+        }
+    }
+
+    private boolean isDashScope(RunUsage usage) {
+        return root().isDashScope || usage.requests().stream().anyMatch(GraphRun::isDashScope);
+    }
+
+    private static boolean isDashScope(RequestUsage request) {
+        return "dashscope".equals(request.provider());
+    }
+}

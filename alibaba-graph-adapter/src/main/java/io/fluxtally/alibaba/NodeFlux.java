@@ -1,0 +1,152 @@
+package io.fluxtally.alibaba;
+
+import io.fluxtally.usage.chat.ChatUsage;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+import org.reactivestreams.Subscription;
+import org.springframework.ai.chat.model.ChatResponse;
+import reactor.core.CoreSubscriber;
+import reactor.core.Scannable;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.FluxOperator;
+import reactor.util.context.Context;
+
+/**
+ * What a node streams: captured if it is a model's, subscribed to in the node's scope, and handed on in the graph's, which
+ * goes on to the next node when it ends.
+ *
+ * <p>It requests what is requested of it and changes nothing.
+ *
+ * @param <T> the type of the elements
+ */
+final class NodeFlux<T> extends FluxOperator<T, T> {
+
+    private final NodeRun node;
+    private final String actionName;
+
+    private NodeFlux(Flux<T> source, NodeRun node, String actionName) {
+        super(source);
+        this.node = node;
+        this.actionName = actionName;
+    }
+
+    /**
+     * The stream of a node's execution.
+     *
+     * @param actionName the simple name of the class of the node's action
+     */
+    static <T> NodeFlux<T> of(Flux<T> source, NodeRun node, String actionName) {
+        return new NodeFlux<>(ChatUsage.captureAny(source, node.run().recorder()), node, actionName);
+    }
+
+    NodeRun node() {
+        return node;
+    }
+
+    String actionName() {
+        return actionName;
+    }
+
+    @Override
+    public void subscribe(CoreSubscriber<? super T> actual) {
+        NodeSubscriber<T> subscriber = new NodeSubscriber<>(actual, node);
+        RunThread.Frame frame = RunThread.bind(node);
+        try {
+            source.subscribe(subscriber);
+        } finally {
+            RunThread.unbind(frame);
+        }
+    }
+
+    private static final class NodeSubscriber<T> implements CoreSubscriber<T>, Subscription, Scannable {
+
+        private final CoreSubscriber<? super T> actual;
+        private final NodeRun node;
+        private final Context context;
+        private @Nullable Subscription upstream;
+
+        NodeSubscriber(CoreSubscriber<? super T> actual, NodeRun node) {
+            this.actual = actual;
+            this.node = node;
+            this.context = node.scope().writeTo(actual.currentContext());
+        }
+
+        @Override
+        public Context currentContext() {
+            return context;
+        }
+
+        @Override
+        public void onSubscribe(Subscription subscription) {
+            upstream = subscription;
+            inGraph(() -> actual.onSubscribe(this));
+        }
+
+        @Override
+        public void onNext(T element) {
+            if (element instanceof ChatResponse response) {
+                node.run().heard(response.getMetadata().getUsage());
+            }
+            RunThread.Frame frame = RunThread.bind(node.run());
+            try {
+                actual.onNext(element);
+            } finally {
+                RunThread.unbind(frame);
+            }
+        }
+
+        @Override
+        public void onError(Throwable error) {
+            inGraph(() -> actual.onError(error));
+        }
+
+        @Override
+        public void onComplete() {
+            inGraph(actual::onComplete);
+        }
+
+        private void inGraph(Runnable signal) {
+            RunThread.Frame frame = RunThread.bind(node.run());
+            try {
+                signal.run();
+            } finally {
+                RunThread.unbind(frame);
+            }
+        }
+
+        @Override
+        public void request(long n) {
+            inNode(subscription -> subscription.request(n));
+        }
+
+        @Override
+        public void cancel() {
+            inNode(Subscription::cancel);
+        }
+
+        private void inNode(Consumer<Subscription> signal) {
+            Subscription subscription = upstream;
+            if (subscription == null) {
+                return;
+            }
+            RunThread.Frame frame = RunThread.bind(node);
+            try {
+                signal.accept(subscription);
+            } finally {
+                RunThread.unbind(frame);
+            }
+        }
+
+        @Override
+        @SuppressWarnings("rawtypes") // as Scannable declares it
+        public @Nullable Object scanUnsafe(Attr key) {
+            if (key == Attr.PARENT) {
+                return upstream;
+            }
+            if (key == Attr.RUN_STYLE) {
+                return Attr.RunStyle.SYNC;
+            }
+            return key == Attr.ACTUAL ? actual : null;
+        }
+    }
+}
