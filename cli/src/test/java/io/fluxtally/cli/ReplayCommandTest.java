@@ -229,6 +229,6 @@ class ReplayCommandTest {
         assertThat(CommandRun.of("replay", "--engine", "steam", "x.yaml").status())
                 .isEqualTo(2);
         assertThat(CommandRun.of("replay", "--engine", "steam", "x.yaml").err())
-                .contains("engine must be one of model, chat-client, graph, but is \"steam\"");
+                .contains("engine must be one of model, chat-client, graph, alibaba, but is \"steam\"");
     }
 }

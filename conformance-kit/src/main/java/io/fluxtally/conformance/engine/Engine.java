@@ -12,11 +12,15 @@ import io.fluxtally.usage.scope.UsageScope;
 import io.fluxtally.usage.wire.WireTap;
 import java.time.Duration;
 import java.util.EnumSet;
+import java.util.List;
 import java.util.Locale;
 import java.util.Set;
+import java.util.concurrent.CopyOnWriteArrayList;
+import org.jspecify.annotations.Nullable;
 import org.springframework.ai.chat.client.ChatClient;
 import org.springframework.ai.chat.messages.UserMessage;
 import org.springframework.ai.chat.model.ChatModel;
+import org.springframework.ai.chat.model.ChatResponse;
 import org.springframework.ai.chat.prompt.Prompt;
 import org.springframework.ai.model.tool.ToolCallingChatOptions;
 import org.springframework.ai.tool.ToolCallback;
@@ -32,7 +36,7 @@ public enum Engine {
     /** The bare {@code ChatModel}, with the tool loop that it has inside. */
     MODEL {
         @Override
-        Flux<?> ask(Mode mode, ChatModel model, ToolCallingChatOptions options, UsageRecorder recorder) {
+        Flux<?> ask(Mode mode, ChatModel model, ToolCallingChatOptions options, @Nullable UsageRecorder recorder) {
             Prompt prompt = new Prompt(new UserMessage(QUESTION), options);
             return mode == Mode.STREAM ? model.stream(prompt) : Flux.just(model.call(prompt));
         }
@@ -40,7 +44,7 @@ public enum Engine {
     /** Spring AI's {@code ChatClient} over the model. */
     CHAT_CLIENT {
         @Override
-        Flux<?> ask(Mode mode, ChatModel model, ToolCallingChatOptions options, UsageRecorder recorder) {
+        Flux<?> ask(Mode mode, ChatModel model, ToolCallingChatOptions options, @Nullable UsageRecorder recorder) {
             ChatClient.ChatClientRequestSpec request =
                     ChatClient.create(model).prompt(new Prompt(new UserMessage(QUESTION), options));
             return mode == Mode.STREAM
@@ -51,17 +55,34 @@ public enum Engine {
     /** The agent of graph-core. */
     GRAPH {
         @Override
-        Flux<?> ask(Mode mode, ChatModel model, ToolCallingChatOptions options, UsageRecorder recorder) {
+        Flux<?> ask(Mode mode, ChatModel model, ToolCallingChatOptions options, @Nullable UsageRecorder recorder) {
             ReactAgent agent = ReactAgent.builder("replay")
                     .model(model)
                     .options(options)
                     .tools(options.getToolCallbacks().toArray(ToolCallback[]::new))
-                    .recorder(recorder)
+                    .recorder(recorder == null ? UsageRecorder.withSinks() : recorder)
                     .build();
             return mode == Mode.STREAM
                     ? agent.stream(QUESTION)
                             .filter(output -> output instanceof StreamingOutput chunk && !chunk.isComplete())
                     : agent.invoke(QUESTION).flux();
+        }
+    },
+    /** The agent of Spring AI Alibaba. */
+    ALIBABA {
+        @Override
+        Flux<?> ask(Mode mode, ChatModel model, ToolCallingChatOptions options, @Nullable UsageRecorder recorder) {
+            return AlibabaAgent.ask(QUESTION, mode, model, options, recorder);
+        }
+
+        @Override
+        List<ChatResponse> read(List<?> elements, RecordingChatModel model) {
+            return AlibabaAgent.read(elements);
+        }
+
+        @Override
+        boolean cancelsAtOnce() {
+            return false;
         }
     };
 
@@ -70,8 +91,22 @@ public enum Engine {
 
     private static final String QUESTION = "上海天气怎么样？";
 
-    /** Asks the model; to be called where the app is subscribed to, since a blocking call happens here. */
-    abstract Flux<?> ask(Mode mode, ChatModel model, ToolCallingChatOptions options, UsageRecorder recorder);
+    /**
+     * Asks the model; to be called where the app is subscribed to, since a blocking call happens here.
+     *
+     * @param recorder where Fluxtally books, or null for an app without it
+     */
+    abstract Flux<?> ask(Mode mode, ChatModel model, ToolCallingChatOptions options, @Nullable UsageRecorder recorder);
+
+    /** Whether a cancel reaches the model before the app goes on; some finish handing on an element first. */
+    boolean cancelsAtOnce() {
+        return true;
+    }
+
+    /** What the app can read: what its model answered, unless something else hands it on. */
+    List<ChatResponse> read(List<?> elements, RecordingChatModel model) {
+        return model.responses();
+    }
 
     /** The engine's name on the command line and in results. */
     public String word() {
@@ -116,7 +151,7 @@ public enum Engine {
                     return ask(scenario.mode(), model, client.options(), recorder);
                 }
             });
-            boolean bookedAtTheEnd = !seams.equals(EnumSet.of(Seam.WIRE_TAP));
+            boolean bookedAtTheEnd = cancelsAtOnce() && !seams.equals(EnumSet.of(Seam.WIRE_TAP));
             return toEnd(scenario, run.wrap(app), model, bookedAtTheEnd ? Mono.fromSupplier(run::usage) : settled(run));
         });
     }
@@ -139,16 +174,18 @@ public enum Engine {
         return Mono.defer(() -> {
             ClientModels.Configured client = ClientModels.create(scenario, baseUrl, null);
             RecordingChatModel model = new RecordingChatModel(client.model());
-            Flux<?> app = Flux.defer(() -> ask(scenario.mode(), model, client.options(), UsageRecorder.withSinks()));
+            Flux<?> app = Flux.defer(() -> ask(scenario.mode(), model, client.options(), null));
             return toEnd(scenario, app, model, Mono.just(RunUsage.EMPTY));
         });
     }
 
-    private static Mono<AppRun> toEnd(Scenario scenario, Flux<?> app, RecordingChatModel model, Mono<RunUsage> usage) {
+    private Mono<AppRun> toEnd(Scenario scenario, Flux<?> app, RecordingChatModel model, Mono<RunUsage> usage) {
         Integer cancelAfter = scenario.cancelAfter();
+        List<Object> elements = new CopyOnWriteArrayList<>();
         return (cancelAfter == null ? app : app.take(cancelAfter))
                 .timeout(PATIENCE)
-                .then(usage.map(counted -> new AppRun(model.responses(), null, counted)))
-                .onErrorResume(error -> usage.map(counted -> new AppRun(model.responses(), error, counted)));
+                .doOnNext(elements::add)
+                .then(usage.map(counted -> new AppRun(read(elements, model), null, counted)))
+                .onErrorResume(error -> usage.map(counted -> new AppRun(read(elements, model), error, counted)));
     }
 }
