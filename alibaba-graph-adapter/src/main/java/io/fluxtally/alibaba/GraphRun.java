@@ -39,12 +39,16 @@ final class GraphRun {
     /** The key in a Reactor {@code Context} of the run that a stream is part of. */
     static final String KEY = "io.fluxtally.alibaba.run";
 
+    /** What stands between the name of a merged agent and those of its nodes. */
+    private static final String MERGED = "-_AGENT_";
+
     private static final String PART = "the outputs of a graph";
 
     private final FluxtallyGraph graph;
     private final @Nullable GraphRun enclosing;
     private final RunScope scope;
-    private final AtomicInteger rounds = new AtomicInteger();
+    /** How often each agent's model was asked, by the name of its node. */
+    private final ConcurrentMap<String, AtomicInteger> rounds = new ConcurrentHashMap<>();
 
     /** The last execution of each node, by the node's name on its outputs. */
     private final ConcurrentMap<String, NodeRun> nodes = new ConcurrentHashMap<>();
@@ -100,13 +104,33 @@ final class GraphRun {
     }
 
     private void goOnFrom(RunUsage before) {
-        scope.tally().restore(before);
-        before.requests().stream()
-                .filter(request -> Objects.equals(request.agent(), scope.agent()) && request.round() != null)
-                .filter(request -> RunnableConfig.AGENT_MODEL_NAME.equals(request.node()))
-                .mapToInt(RequestUsage::round)
-                .max()
-                .ifPresent(rounds::set);
+        // A graph around this one may have no checkpoint since: it was interrupted in the middle of the node that this
+        // one is.
+        for (GraphRun run = this; run != null; run = run.enclosing) {
+            run.scope.tally().restore(before);
+        }
+        for (RequestUsage request : before.requests()) {
+            Integer round = request.round();
+            String node = request.node();
+            if (round != null && node != null && Objects.equals(request.agent(), agentOf(node))) {
+                rounds(node).accumulateAndGet(round, Math::max);
+            }
+        }
+    }
+
+    private AtomicInteger rounds(String node) {
+        return rounds.computeIfAbsent(node, name -> new AtomicInteger());
+    }
+
+    /** Whose node it is. A graph that was merged into another has its name before those of its nodes. */
+    private @Nullable String agentOf(String node) {
+        int merged = node.indexOf(MERGED);
+        return merged > 0 ? node.substring(0, merged) : scope.agent();
+    }
+
+    /** Whether a node is the one of that name in an agent, or in one that was merged into this graph. */
+    static boolean isAgentNode(String node, String name) {
+        return node.equals(name) || node.endsWith("-" + name);
     }
 
     /**
@@ -174,9 +198,12 @@ final class GraphRun {
      * @param around the parallel node that it is a branch of, or null
      */
     NodeRun start(String node, OverAllState state, @Nullable NodeRun around) {
-        RunScope own = (around == null ? scope : around.scope()).branch().withNode(node);
-        if (RunnableConfig.AGENT_MODEL_NAME.equals(node)) {
-            own = own.withRound(rounds.incrementAndGet());
+        RunScope own = (around == null ? scope : around.scope())
+                .branch()
+                .withNode(node)
+                .withAgent(agentOf(node));
+        if (isAgentNode(node, RunnableConfig.AGENT_MODEL_NAME)) {
+            own = own.withRound(rounds(node).incrementAndGet());
         }
         NodeRun started = new NodeRun(this, own, state);
         show(node, started);
@@ -203,7 +230,9 @@ final class GraphRun {
                 completeNode(streaming);
             } else if (isOutermost() && isEnd(output)) {
                 RunUsage usage = scope.usage();
-                output.setTokenUsage(RunTotals.of(usage, isDashScope(usage)));
+                if (usage.sum().requests() > 0 || usage.inFlight() > 0) {
+                    output.setTokenUsage(RunTotals.of(usage, isDashScope(usage)));
+                }
             }
         } catch (Throwable failure) {
             MeasuringFailures.report(PART, failure);

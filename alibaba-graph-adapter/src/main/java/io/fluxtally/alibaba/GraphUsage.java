@@ -8,6 +8,7 @@ import io.fluxtally.usage.scope.RunScope;
 import io.fluxtally.usage.scope.UsageScope;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.concurrent.Executor;
 import org.jspecify.annotations.Nullable;
 
 /** What a run used, in full: its requests, by agent, node, round and model. */
@@ -52,6 +53,25 @@ public final class GraphUsage {
      */
     public static RunUsage ofThread(CompiledGraph graph, RunnableConfig config) {
         return graph instanceof FluxtallyGraph ours ? ours.usageOfThread(config) : RunUsage.EMPTY;
+    }
+
+    /**
+     * The given executor, whose tasks work for the run that the thread which submits them works for: for nodes and tools that
+     * call a model on threads of their own.
+     */
+    public static Executor inRun(Executor executor) {
+        return task -> {
+            UsageScope scope = UsageScope.current();
+            executor.execute(
+                    scope == null
+                            ? task
+                            : () -> {
+                                UsageScope.Binding binding = scope.bind();
+                                try (binding) {
+                                    task.run();
+                                }
+                            });
+        };
     }
 
     /**

@@ -146,7 +146,8 @@ final class NodeResults {
         node.run().heard(said);
         RunScope scope = node.scope();
         if (!(said instanceof Usage usage)
-                || !RunnableConfig.AGENT_MODEL_NAME.equals(scope.node())
+                || scope.node() == null
+                || !GraphRun.isAgentNode(scope.node(), RunnableConfig.AGENT_MODEL_NAME)
                 || scope.usage().sum().requests() > 0
                 || scope.usage().inFlight() > 0) {
             return;

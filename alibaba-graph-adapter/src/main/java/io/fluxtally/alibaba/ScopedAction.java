@@ -68,7 +68,7 @@ class ScopedAction implements AsyncNodeActionWithConfig {
             return action.apply(state, config);
         }
         NodeResults results = new NodeResults(started, action.getClass().getSimpleName());
-        boolean callsTools = RunnableConfig.AGENT_TOOL_NAME.equals(node);
+        boolean callsTools = GraphRun.isAgentNode(node, RunnableConfig.AGENT_TOOL_NAME);
         if (callsTools) {
             ToolScopes.offer(config, state, started);
         }

@@ -38,25 +38,37 @@ import reactor.core.publisher.Flux;
 
 /** An app of the table: a graph or an agent as its author writes it. */
 enum App {
-    REACT_AGENT("`ReactAgent`, three rounds", 26_500) {
+    REACT_AGENT("`ReactAgent`, three rounds", "`ReactAgent`，三轮", 26_500) {
         @Override
         Flux<NodeOutput> run(Kit kit) throws Exception {
             return kit.stream(kit.agent(kit.threeRounds("weather")));
         }
     },
-    GRAPH("`StateGraph`, three nodes", 26_500) {
+    GRAPH("`StateGraph`, three nodes", "`StateGraph`，三个节点", 26_500) {
         @Override
         Flux<NodeOutput> run(Kit kit) throws Exception {
             return kit.stream(kit.compile(nodes(kit, kit::asks)));
         }
     },
-    TELLING_NODES("nodes that return `_TOKEN_USAGE_`", 26_500) {
+    ASYNC_NODES("nodes on threads of their own", "在自己线程上运行的节点", 26_500) {
+        @Override
+        Flux<NodeOutput> run(Kit kit) throws Exception {
+            return kit.stream(kit.compile(nodes(kit, kit::asksElsewhere)));
+        }
+    },
+    GRAPH_FLUX_NODES("nodes that return a `GraphFlux`", "返回 `GraphFlux` 的节点", 26_500) {
+        @Override
+        Flux<NodeOutput> run(Kit kit) throws Exception {
+            return kit.stream(kit.compile(nodes(kit, kit::asksInGraphFlux)));
+        }
+    },
+    TELLING_NODES("nodes that return `_TOKEN_USAGE_`", "自行返回 `_TOKEN_USAGE_` 的节点", 26_500) {
         @Override
         Flux<NodeOutput> run(Kit kit) throws Exception {
             return kit.stream(kit.compile(nodes(kit, kit::asksAndTells)));
         }
     },
-    COMPILED_SUB_GRAPH("compiled sub-graph", 26_500) {
+    COMPILED_SUB_GRAPH("compiled sub-graph", "已编译的子图", 26_500) {
         @Override
         Flux<NodeOutput> run(Kit kit) throws Exception {
             return kit.stream(kit.compile(new StateGraph(Kit.keys())
@@ -65,7 +77,7 @@ enum App {
                     .addEdge("sub", END)));
         }
     },
-    MERGED_SUB_GRAPH("merged sub-graph", 26_500) {
+    MERGED_SUB_GRAPH("merged sub-graph", "合并的子图", 26_500) {
         @Override
         Flux<NodeOutput> run(Kit kit) throws Exception {
             return kit.stream(kit.compile(new StateGraph(Kit.keys())
@@ -74,7 +86,7 @@ enum App {
                     .addEdge("sub", END)));
         }
     },
-    AGENT_AS_NODE("agent `asNode()`", 26_500) {
+    AGENT_AS_NODE("agent `asNode()`", "Agent `asNode()`", 26_500) {
         @Override
         Flux<NodeOutput> run(Kit kit) throws Exception {
             ReactAgent agent = kit.agent(kit.threeRounds("weather"));
@@ -84,20 +96,20 @@ enum App {
                     .addEdge("weather", END)));
         }
     },
-    AGENT_AS_TOOL("agent as tool, 2 + 3 rounds", 29_000) {
+    AGENT_AS_TOOL("agent as tool, 2 + 3 rounds", "Agent 作为工具，2 + 3 轮", 29_000) {
         @Override
         Flux<NodeOutput> run(Kit kit) throws Exception {
             return kit.stream(kit.agent(asTools(kit, false, kit.threeRounds("expert"))));
         }
     },
-    AGENTS_AS_PARALLEL_TOOLS("two agents as parallel tools", 55_500) {
+    AGENTS_AS_PARALLEL_TOOLS("two agents as parallel tools", "两个 Agent 作为并行工具", 55_500) {
         @Override
         Flux<NodeOutput> run(Kit kit) throws Exception {
             return kit.stream(
                     kit.agent(asTools(kit, true, kit.threeRounds("expert"), kit.threeRounds("other_expert"))));
         }
     },
-    SEQUENTIAL("sequential agent, 2 x 3 rounds", 53_000) {
+    SEQUENTIAL("sequential agent, 2 x 3 rounds", "顺序 Agent，2 × 3 轮", 53_000) {
         @Override
         Flux<NodeOutput> run(Kit kit) throws Exception {
             return kit.stream(kit.agent(SequentialAgent.builder()
@@ -107,7 +119,7 @@ enum App {
                     .build()));
         }
     },
-    PARALLEL("parallel agent, 2 x 3 rounds", 53_000) {
+    PARALLEL("parallel agent, 2 x 3 rounds", "并行 Agent，2 × 3 轮", 53_000) {
         @Override
         Flux<NodeOutput> run(Kit kit) throws Exception {
             return kit.stream(kit.agent(ParallelAgent.builder()
@@ -128,7 +140,7 @@ enum App {
                     .build();
         }
     },
-    LOOP("loop agent, 2 x 3 rounds", 53_000) {
+    LOOP("loop agent, 2 x 3 rounds", "循环 Agent，2 × 3 轮", 53_000) {
         @Override
         Flux<NodeOutput> run(Kit kit) throws Exception {
             return kit.stream(kit.agent(LoopAgent.builder()
@@ -139,7 +151,7 @@ enum App {
                     .build()));
         }
     },
-    ROUTING("routing agent, 1 + 3 calls", 27_960) {
+    ROUTING("routing agent, 1 + 3 calls", "路由 Agent，1 + 3 次调用", 27_960) {
         @Override
         Flux<NodeOutput> run(Kit kit) throws Exception {
             return kit.stream(kit.agent(LlmRoutingAgent.builder()
@@ -152,7 +164,7 @@ enum App {
                     .build()));
         }
     },
-    PARALLEL_EDGES("parallel edges", 18_000) {
+    PARALLEL_EDGES("parallel edges", "并行边", 18_000) {
         @Override
         Flux<NodeOutput> run(Kit kit) throws Exception {
             return kit.stream(kit.compile(new StateGraph(Kit.keys())
@@ -168,7 +180,7 @@ enum App {
                     .addEdge("join", END)));
         }
     },
-    CONDITIONAL_PARALLEL("conditional parallel edges", 18_000) {
+    CONDITIONAL_PARALLEL("conditional parallel edges", "条件并行边", 18_000) {
         @Override
         Flux<NodeOutput> run(Kit kit) throws Exception {
             AsyncMultiCommandAction both =
@@ -185,7 +197,7 @@ enum App {
                     .addEdge("join", END)));
         }
     },
-    RESUME("interrupt and resume", 26_500) {
+    RESUME("interrupt and resume", "中断与恢复", 26_500) {
         @Override
         Flux<NodeOutput> run(Kit kit) throws Exception {
             CompiledGraph graph = kit.compile(
@@ -202,7 +214,7 @@ enum App {
                     Map.of(), RunnableConfig.builder(config).resume().build());
         }
     },
-    SUMMARISED("summarisation hook", 27_490) {
+    SUMMARISED("summarisation hook", "摘要 Hook", 27_490) {
         @Override
         Flux<NodeOutput> run(Kit kit) throws Exception {
             boolean[] due = {true};
@@ -220,7 +232,7 @@ enum App {
                     kit.agent(threeRounds(kit, Kit.weather()).hooks(hook).build()));
         }
     },
-    TOOL_SELECTION("tool selection", 26_710) {
+    TOOL_SELECTION("tool selection", "工具选择", 26_710) {
         @Override
         Flux<NodeOutput> run(Kit kit) throws Exception {
             ToolSelectionInterceptor selection = ToolSelectionInterceptor.builder()
@@ -232,7 +244,7 @@ enum App {
                     .build()));
         }
     },
-    TOOL_EMULATION("tool emulation", 26_900) {
+    TOOL_EMULATION("tool emulation", "工具模拟", 26_900) {
         @Override
         Flux<NodeOutput> run(Kit kit) throws Exception {
             ToolEmulatorInterceptor emulator = ToolEmulatorInterceptor.builder()
@@ -243,7 +255,7 @@ enum App {
                     threeRounds(kit, Kit.weather()).interceptors(emulator).build()));
         }
     },
-    FALLBACK("model fallback", 8_500) {
+    FALLBACK("model fallback", "模型降级（fallback）", 8_500) {
         @Override
         Flux<NodeOutput> run(Kit kit) throws Exception {
             return kit.stream(kit.agent(ReactAgent.builder()
@@ -255,7 +267,7 @@ enum App {
                     .build()));
         }
     },
-    RETRY("model retry", 26_500) {
+    RETRY("model retry", "模型重试", 26_500) {
         @Override
         Flux<NodeOutput> run(Kit kit) throws Exception {
             return kit.stream(kit.agent(ReactAgent.builder()
@@ -275,7 +287,7 @@ enum App {
                     .build()));
         }
     },
-    TASK_TOOL("task tool, 2 + 3 rounds", 29_000) {
+    TASK_TOOL("task tool, 2 + 3 rounds", "任务工具，2 + 3 轮", 29_000) {
         @Override
         Flux<NodeOutput> run(Kit kit) throws Exception {
             List<ToolCallback> tools = TaskToolsBuilder.builder()
@@ -295,16 +307,23 @@ enum App {
     };
 
     private final String title;
+    private final String chinese;
     private final int billed;
 
-    App(String title, int billed) {
+    App(String title, String chinese, int billed) {
         this.title = title;
+        this.chinese = chinese;
         this.billed = billed;
     }
 
     /** What the app is, for a table. */
     String title() {
         return title;
+    }
+
+    /** The same in Chinese. */
+    String chinese() {
+        return chinese;
     }
 
     /** What it is billed, of which all is reported. */

@@ -12,6 +12,7 @@ import com.alibaba.cloud.ai.graph.agent.Agent;
 import com.alibaba.cloud.ai.graph.agent.ReactAgent;
 import com.alibaba.cloud.ai.graph.exception.GraphStateException;
 import com.alibaba.cloud.ai.graph.state.strategy.AppendStrategy;
+import com.alibaba.cloud.ai.graph.streaming.GraphFlux;
 import io.fluxtally.usage.chat.UsageChatModel;
 import io.fluxtally.usage.scope.UsageRecorder;
 import java.time.Duration;
@@ -19,6 +20,8 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ForkJoinPool;
 import org.springframework.ai.chat.messages.UserMessage;
 import org.springframework.ai.chat.model.ChatModel;
 import org.springframework.ai.chat.model.ChatResponse;
@@ -38,6 +41,7 @@ final class Kit {
     private final UsageAt usageAt;
     private final boolean dashScope;
     private final UsageRecorder recorder = UsageRecorder.withSinks();
+    private boolean decorated = true;
     private final List<ScriptedModel> models = new ArrayList<>();
 
     private Kit(boolean measured, boolean streaming, UsageAt usageAt, boolean dashScope) {
@@ -64,6 +68,12 @@ final class Kit {
         return (streaming ? "stream, " + usageAt.words() : "call") + (measured ? ", measured" : "");
     }
 
+    /** With models as they are: nothing hears them but the graph itself. */
+    Kit withRawModels() {
+        decorated = false;
+        return this;
+    }
+
     boolean isMeasured() {
         return measured;
     }
@@ -84,7 +94,7 @@ final class Kit {
     ChatModel model(String name, Turn... turns) {
         ScriptedModel model = new ScriptedModel(name, usageAt, dashScope, turns);
         models.add(model);
-        return measured ? UsageChatModel.of(model, recorder) : model;
+        return measured && decorated ? UsageChatModel.of(model, recorder) : model;
     }
 
     <A extends Agent> A agent(A agent) {
@@ -119,6 +129,22 @@ final class Kit {
     /** A node that asks a model, and hands on what it answers. */
     AsyncNodeActionWithConfig asks(ChatModel model) {
         return AsyncNodeActionWithConfig.node_async((state, config) -> Map.of("messages", ask(model)));
+    }
+
+    /** A node that asks a model on a thread of its own. */
+    AsyncNodeActionWithConfig asksElsewhere(ChatModel model) {
+        return (state, config) -> CompletableFuture.supplyAsync(
+                () -> Map.of("messages", ask(model)),
+                measured ? GraphUsage.inRun(ForkJoinPool.commonPool()) : ForkJoinPool.commonPool());
+    }
+
+    /** A node that asks a model, and hands on what it answers in the graph's own wrapping. */
+    AsyncNodeActionWithConfig asksInGraphFlux(ChatModel model) {
+        return AsyncNodeActionWithConfig.node_async((state, config) -> Map.of(
+                "messages",
+                streaming
+                        ? GraphFlux.of("said", "messages", model.stream(new Prompt("Weather?")), null, null)
+                        : ask(model)));
     }
 
     /** A node that asks a model, and says what it used. */

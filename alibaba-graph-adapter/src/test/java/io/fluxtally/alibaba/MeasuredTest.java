@@ -75,6 +75,40 @@ class MeasuredTest {
         assertThat(usage.unreported()).isOne();
     }
 
+    @ParameterizedTest
+    @EnumSource(
+            names = {
+                "REACT_AGENT",
+                "AGENT_AS_NODE",
+                "AGENT_AS_TOOL",
+                "AGENTS_AS_PARALLEL_TOOLS",
+                "SEQUENTIAL",
+                "PARALLEL",
+                "LOOP",
+                "TASK_TOOL"
+            })
+    @DisplayName("agents whose models nobody else hears are billed right as well")
+    void rawModels(App app) throws Exception {
+        for (Kit kit : kits().toList()) {
+            NodeOutput last = Outputs.last(Outputs.of(app, kit.withRawModels()));
+
+            assertThat(Outputs.tokens(last)).as(kit.toString()).isEqualTo(app.billed());
+            assertThat(GraphUsage.of(last).orElseThrow().isComplete()).isTrue();
+        }
+    }
+
+    @Test
+    @DisplayName("a run of which nothing was heard says what it said before")
+    void nothingHeard() throws Exception {
+        Kit kit = Kit.measured(false, UsageAt.LAST_CONTENT).withRawModels();
+
+        assertThat(Outputs.last(Outputs.of(App.GRAPH, kit)).tokenUsage()).isNull();
+        assertThat(Outputs.tokens(Outputs.last(Outputs.of(
+                        App.TELLING_NODES,
+                        Kit.measured(false, UsageAt.LAST_CONTENT).withRawModels()))))
+                .isEqualTo(8_500);
+    }
+
     @Test
     @DisplayName("a run is told by agent, node, round and model")
     void views() throws Exception {
@@ -91,6 +125,7 @@ class MeasuredTest {
                 .containsOnly(Map.entry("left", 7_000L), Map.entry("right", 11_000L));
         assertThat(tokens(usageOf(App.PARALLEL).byAgent()))
                 .containsOnly(Map.entry("first", 26_500L), Map.entry("second", 26_500L));
+        assertThat(tokens(usageOf(App.LOOP).byAgent())).containsOnly(Map.entry("weather", 53_000L));
         assertThat(tokens(usageOf(App.ROUTING).byAgent()))
                 .containsOnly(Map.entry("router", 1_460L), Map.entry("first", 26_500L));
     }

@@ -22,6 +22,8 @@ class PlainTest {
             value = {
                 "REACT_AGENT, 8500",
                 "GRAPH, null",
+                "ASYNC_NODES, null",
+                "GRAPH_FLUX_NODES, null",
                 "TELLING_NODES, 8500",
                 "COMPILED_SUB_GRAPH, null",
                 "MERGED_SUB_GRAPH, null",
@@ -68,6 +70,8 @@ class PlainTest {
     @CsvSource({
         "REACT_AGENT, 26500",
         "GRAPH, 26500",
+        "ASYNC_NODES, 26500",
+        "GRAPH_FLUX_NODES, 26500",
         "COMPILED_SUB_GRAPH, 26500",
         "MERGED_SUB_GRAPH, 26500",
         "AGENT_AS_NODE, 26500",
