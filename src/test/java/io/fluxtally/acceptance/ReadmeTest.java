@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-@DisplayName("The README")
+@DisplayName("A page")
 class ReadmeTest {
 
     private static final Path ROOT = Path.of("..").toAbsolutePath().normalize();
@@ -22,10 +22,16 @@ class ReadmeTest {
     private static final Pattern LINK = Pattern.compile("]\\(([^)#]+)(?:#[^)]*)?\\)");
 
     @ParameterizedTest
-    @ValueSource(strings = {"README.md", "graph-core/README.md"})
+    @ValueSource(
+            strings = {
+                "README.md",
+                "graph-core/README.md",
+                "docs/spring-ai-alibaba.md",
+                "docs/spring-ai-alibaba.zh-CN.md"
+            })
     @DisplayName("shows only code that stands in the examples, which the build compiles and runs")
     void quotesTheExamples(String page) throws IOException {
-        String readme = Files.readString(ROOT.resolve(page));
+        String text = Files.readString(ROOT.resolve(page));
         List<String> examples;
         try (Stream<Path> files = Files.walk(ROOT.resolve("examples/src/main/java"))) {
             examples = files.filter(file -> file.toString().endsWith(".java"))
@@ -35,7 +41,7 @@ class ReadmeTest {
         }
 
         List<String> blocks = JAVA_BLOCK
-                .matcher(readme)
+                .matcher(text)
                 .results()
                 .map(block -> withoutIndent(block.group(1)))
                 .toList();
@@ -47,7 +53,13 @@ class ReadmeTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"README.md", "graph-core/README.md"})
+    @ValueSource(
+            strings = {
+                "README.md",
+                "graph-core/README.md",
+                "docs/spring-ai-alibaba.md",
+                "docs/spring-ai-alibaba.zh-CN.md"
+            })
     @DisplayName("links to files that are there")
     void links(String page) {
         Path file = ROOT.resolve(page);

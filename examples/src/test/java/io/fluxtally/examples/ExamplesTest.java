@@ -2,12 +2,11 @@ package io.fluxtally.examples;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.alibaba.cloud.ai.graph.NodeOutput;
+import com.alibaba.cloud.ai.graph.agent.ReactAgent;
 import io.fluxtally.conformance.Scenarios;
 import io.fluxtally.conformance.loopback.LoopbackProvider;
-import io.fluxtally.graph.InterruptedOutput;
-import io.fluxtally.graph.NodeOutput;
-import io.fluxtally.graph.agent.ReactAgent;
-import io.fluxtally.graph.checkpoint.jdbc.JdbcCheckpointSaver;
+import io.fluxtally.conformance.scenario.Scenario;
 import io.fluxtally.usage.RequestUsage;
 import io.fluxtally.usage.RunUsage;
 import io.fluxtally.usage.TokenUsage;
@@ -17,8 +16,6 @@ import io.fluxtally.usage.wire.Drain;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.atomic.AtomicInteger;
-import org.h2.jdbcx.JdbcDataSource;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.springframework.ai.chat.messages.AssistantMessage;
@@ -31,12 +28,13 @@ import org.springframework.ai.chat.model.Generation;
 import org.springframework.ai.chat.prompt.Prompt;
 import org.springframework.ai.tool.ToolCallback;
 import org.springframework.ai.tool.function.FunctionToolCallback;
+import org.springframework.core.ParameterizedTypeReference;
 import reactor.core.publisher.Flux;
 
 @DisplayName("The README's examples")
 class ExamplesTest {
 
-    private static final Duration PATIENCE = Duration.ofSeconds(60);
+    static final Duration PATIENCE = Duration.ofSeconds(60);
 
     @Test
     @DisplayName("read what a streamed agent with a tool is billed")
@@ -52,6 +50,45 @@ class ExamplesTest {
             assertThat(usage.outputTokens()).isEqualTo(26);
             assertThat(text).isNotEmpty();
         }
+    }
+
+    @Test
+    @DisplayName("read what an agent of Spring AI Alibaba is billed, in a stream and in a call")
+    void springAiAlibaba() throws Exception {
+        Scenario stream = Scenarios.load("dashscope-three-rounds-running-stream");
+        try (LoopbackProvider provider = LoopbackProvider.start(stream)) {
+            assertThat(SpringAiAlibaba.total(alibabaAgent(stream, provider.baseUrl("total")), "Weather?")
+                            .block(PATIENCE))
+                    .isEqualTo(26_500);
+            assertThat(SpringAiAlibaba.run(alibabaAgent(stream, provider.baseUrl("run")), "Weather?")
+                            .block(PATIENCE)
+                            .byRound())
+                    .containsOnlyKeys(1, 2, 3);
+            NodeOutput end = alibabaAgent(stream, provider.baseUrl("parts")).stream("Weather?")
+                    .blockLast(PATIENCE);
+            assertThat(SpringAiAlibaba.parts(end).promptTokenDetailed().cachedTokens())
+                    .isEqualTo(9_984);
+        }
+        Scenario call = Scenarios.load("dashscope-three-rounds-call");
+        try (LoopbackProvider provider = LoopbackProvider.start(call)) {
+            assertThat(SpringAiAlibaba.call(alibabaAgent(call, provider.baseUrl()), "Weather?")
+                            .total()
+                            .totalTokens())
+                    .isEqualTo(26_500);
+        }
+    }
+
+    private static ReactAgent alibabaAgent(Scenario scenario, String baseUrl) {
+        return SpringAiAlibaba.agent(
+                AnyChatModel.dashScope(baseUrl, "none"),
+                scenario.tools().stream().map(ExamplesTest::tool).toArray(ToolCallback[]::new));
+    }
+
+    private static ToolCallback tool(String name) {
+        return FunctionToolCallback.builder(name, (Map<String, Object> input) -> Map.of("ok", true))
+                .description("Answers that all is well.")
+                .inputType(new ParameterizedTypeReference<Map<String, Object>>() {})
+                .build();
     }
 
     @Test
@@ -94,7 +131,7 @@ class ExamplesTest {
     }
 
     /** A model that is billed 100 and 5 for each request, and first asks for the given tool if there is one. */
-    private static ChatModel billed(List<AssistantMessage.ToolCall> tools) {
+    static ChatModel billed(List<AssistantMessage.ToolCall> tools) {
         return new ChatModel() {
             @Override
             public ChatResponse call(Prompt prompt) {
@@ -138,51 +175,5 @@ class ExamplesTest {
 
         assertThat(usage.byAgent().get("guide").total()).isEqualTo(TokenUsage.of(200, 10));
         assertThat(usage.byAgent().get("weather").total()).isEqualTo(TokenUsage.of(100, 5));
-    }
-
-    @Test
-    @DisplayName("wait for a person, and count on when they have agreed")
-    void approval() {
-        JdbcDataSource database = new JdbcDataSource();
-        database.setURL("jdbc:h2:mem:examples;DB_CLOSE_DELAY=-1");
-        new JdbcCheckpointSaver(database).initializeSchema().block(PATIENCE);
-        ToolCallback bookTable = FunctionToolCallback.builder("book_table", (Map<String, Object> order) -> "booked")
-                .description("Books a table.")
-                .inputType(Map.class)
-                .build();
-        ChatModel model = billed(List.of(new AssistantMessage.ToolCall("1", "function", "book_table", "{}")));
-        Approval approval = Approval.create(model, bookTable, database);
-
-        NodeOutput waiting = approval.ask("order 1", "A table for two?").block(PATIENCE);
-        assertThat(waiting).isInstanceOf(InterruptedOutput.class);
-        assertThat(waiting.runUsage().total()).isEqualTo(TokenUsage.of(100, 5));
-
-        NodeOutput end = approval.approve("order 1").block(PATIENCE);
-        assertThat(end.isEnd()).isTrue();
-        assertThat(end.runUsage().total()).isEqualTo(TokenUsage.of(200, 10));
-    }
-
-    @Test
-    @DisplayName("ask again, and then another, and count every try")
-    void againstFaults() {
-        AtomicInteger tries = new AtomicInteger();
-        ChatModel broken = prompt -> {
-            tries.incrementAndGet();
-            throw new IllegalStateException("overloaded");
-        };
-
-        NodeOutput end = AgainstFaults.graph(broken, billed(List.of()))
-                .compile()
-                .invoke(Map.of())
-                .block(PATIENCE);
-        assertThat(tries).hasValue(3);
-        assertThat(end.attempt()).isOne();
-        assertThat(end.runUsage().total()).isEqualTo(TokenUsage.of(100, 5));
-        assertThat(end.runUsage().requests()).hasSize(4);
-
-        NodeOutput answer =
-                AgainstFaults.agent(broken, billed(List.of())).invoke("Hello").block(PATIENCE);
-        assertThat(ReactAgent.answer(answer)).isEqualTo("Sunny.");
-        assertThat(tries).hasValue(6);
     }
 }

@@ -71,7 +71,10 @@ class InterruptTest {
 
     private static String text(Interrupt interrupt) {
         return interrupt.when() + " "
-                + String.join("/", Stream.concat(interrupt.path().stream(), Stream.of(interrupt.node())).toList());
+                + String.join(
+                        "/",
+                        Stream.concat(interrupt.path().stream(), Stream.of(interrupt.node()))
+                                .toList());
     }
 
     private static NodeOutput last(Flux<NodeOutput> outputs) {
@@ -180,8 +183,7 @@ class InterruptTest {
                 .compile(saved.withInterruptBefore("a", "join").withInterruptAfter("b"));
 
         NodeOutput waiting = last(graph.thread("t").stream(Map.of()));
-        assertThat(interrupts(waiting))
-                .containsExactly("BEFORE a", "AFTER b");
+        assertThat(interrupts(waiting)).containsExactly("BEFORE a", "AFTER b");
 
         NodeOutput atJoin = last(graph.thread("t").resumeStream(Map.of("feedback", "yes")));
         assertThat(interrupts(atJoin)).containsExactly("BEFORE join");
@@ -232,10 +234,11 @@ class InterruptTest {
                         "c > end")
                 .compile(saved);
 
-        assertThat(interrupts(last(graph.thread("t").stream(Map.of()))))
-                .containsExactly("BEFORE sub/y");
+        assertThat(interrupts(last(graph.thread("t").stream(Map.of())))).containsExactly("BEFORE sub/y");
         Interrupt waits = graph.thread("t").last().block().interrupts().get(0);
-        assertThat(waits.state().list(VISITED)).as("what the person has to decide on").isEqualTo(List.of("in", "x"));
+        assertThat(waits.state().list(VISITED))
+                .as("what the person has to decide on")
+                .isEqualTo(List.of("in", "x"));
 
         NodeOutput end = last(graph.thread("t").resumeStream(Map.of("feedback", "yes")));
 
@@ -266,9 +269,7 @@ class InterruptTest {
                 .compile(saved);
 
         NodeOutput waiting = last(graph.thread("t").stream(Map.of()));
-        assertThat(interrupts(waiting))
-                .containsExactly(
-                        "BEFORE p/y", "BEFORE q/y");
+        assertThat(interrupts(waiting)).containsExactly("BEFORE p/y", "BEFORE q/y");
         assertThat(waiting.runUsage().total()).isEqualTo(TokenUsage.of(200, 20));
 
         List<NodeOutput> outputs =

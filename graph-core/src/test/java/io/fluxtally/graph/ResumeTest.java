@@ -284,11 +284,7 @@ class ResumeTest {
         Flux.range(1, (int) checkpoints)
                 .concatMap(number -> saver.load(from, number))
                 .concatMap(checkpoint -> saver.save(new Checkpoint(
-                        to,
-                        checkpoint.number(),
-                        checkpoint.status(),
-                        checkpoint.savedAt(),
-                        checkpoint.document())))
+                        to, checkpoint.number(), checkpoint.status(), checkpoint.savedAt(), checkpoint.document())))
                 .blockLast();
     }
 
