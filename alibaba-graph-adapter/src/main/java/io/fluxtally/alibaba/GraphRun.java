@@ -1,6 +1,5 @@
 package io.fluxtally.alibaba;
 
-import com.alibaba.cloud.ai.dashscope.metadata.DashScopeAiUsage;
 import com.alibaba.cloud.ai.graph.NodeOutput;
 import com.alibaba.cloud.ai.graph.OverAllState;
 import com.alibaba.cloud.ai.graph.RunnableConfig;
@@ -8,7 +7,6 @@ import com.alibaba.cloud.ai.graph.action.InterruptionMetadata;
 import com.alibaba.cloud.ai.graph.checkpoint.Checkpoint;
 import com.alibaba.cloud.ai.graph.streaming.OutputType;
 import com.alibaba.cloud.ai.graph.streaming.StreamingOutput;
-import io.fluxtally.dashscope.DashScopeUsages;
 import io.fluxtally.usage.RequestUsage;
 import io.fluxtally.usage.RunUsage;
 import io.fluxtally.usage.TokenUsage;
@@ -61,8 +59,8 @@ final class GraphRun {
     /** The stored checkpoint that the run goes on from, until the graph asks for it. */
     private volatile @Nullable Checkpoint resumedFrom;
 
-    /** Whether the app reads DashScope's own usage type in this run. */
-    private volatile boolean isDashScope;
+    /** In which form the app reads usage in this run, or null while it has read none that has one. */
+    private volatile @Nullable NativeKind kind;
 
     private GraphRun(FluxtallyGraph graph, RunnableConfig config, @Nullable GraphRun enclosing, RunScope scope) {
         this.graph = graph;
@@ -217,9 +215,15 @@ final class GraphRun {
 
     /** Hears a usage that the app can read as it is. */
     void heard(@Nullable Object usage) {
-        if (usage instanceof DashScopeAiUsage) {
-            root().isDashScope = true;
+        NativeKind heard = NativeKind.of(usage);
+        if (heard != null) {
+            root().kind = heard;
         }
+    }
+
+    private NativeKind kind(RunUsage usage) {
+        NativeKind heard = root().kind;
+        return heard != null ? heard : NativeKind.of(usage);
     }
 
     /** Puts on an output what it is to say. */
@@ -231,7 +235,7 @@ final class GraphRun {
             } else if (isOutermost() && isEnd(output)) {
                 RunUsage usage = scope.usage();
                 if (usage.sum().requests() > 0 || usage.inFlight() > 0) {
-                    output.setTokenUsage(RunTotals.of(usage, isDashScope(usage)));
+                    output.setTokenUsage(RunTotals.of(usage, kind(usage)));
                 }
             }
         } catch (Throwable failure) {
@@ -261,7 +265,7 @@ final class GraphRun {
         }
         TokenUsage own = usage.total();
         if (!isSame(output.tokenUsage(), own)) {
-            output.setTokenUsage(isDashScope(usage) ? DashScopeUsages.toDashScope(own) : own);
+            output.setTokenUsage(kind(usage).usage(own));
         }
     }
 
@@ -291,13 +295,5 @@ final class GraphRun {
         } catch (RuntimeException lacksCounts) {
             return false;
         }
-    }
-
-    private boolean isDashScope(RunUsage usage) {
-        return root().isDashScope || usage.requests().stream().anyMatch(GraphRun::isDashScope);
-    }
-
-    private static boolean isDashScope(RequestUsage request) {
-        return "dashscope".equals(request.provider());
     }
 }

@@ -2,23 +2,20 @@ package io.fluxtally.alibaba;
 
 import com.alibaba.cloud.ai.dashscope.metadata.DashScopeAiUsage;
 import com.alibaba.cloud.ai.dashscope.spec.DashScopeApiSpec;
-import io.fluxtally.dashscope.DashScopeUsages;
 import io.fluxtally.usage.RunUsage;
+import org.springframework.ai.chat.metadata.DefaultUsage;
 import org.springframework.ai.chat.metadata.Usage;
 
-/** The usage on the output that ends a run: its total as any {@code Usage}, and behind it the run. */
+/** The usage on the output that ends a run: its total as the app's code expects a usage, and behind it the run. */
 interface RunTotals extends Usage {
 
     /** The run as it was when the output was made. Not a getter, so that it is not in an app's JSON. */
     RunUsage runUsage();
 
-    /**
-     * The total of a run.
-     *
-     * @param isDashScope whether the app's code may cast it to DashScope's own type
-     */
-    static RunTotals of(RunUsage usage, boolean isDashScope) {
-        return isDashScope ? new OfDashScope(usage) : new OfAny(usage);
+    /** The total of a run. */
+    static RunTotals of(RunUsage run, NativeKind kind) {
+        Usage usage = kind.usage(run.total());
+        return kind == NativeKind.DASHSCOPE ? new OfDashScope(usage, run) : new OfAny(usage, run);
     }
 
     /** The total as DashScope's own type. */
@@ -26,9 +23,8 @@ interface RunTotals extends Usage {
 
         private final RunUsage run;
 
-        OfDashScope(RunUsage run) {
-            super((DashScopeApiSpec.TokenUsage)
-                    DashScopeUsages.toDashScope(run.total()).getNativeUsage());
+        private OfDashScope(Usage usage, RunUsage run) {
+            super((DashScopeApiSpec.TokenUsage) usage.getNativeUsage());
             this.run = run;
         }
 
@@ -38,43 +34,19 @@ interface RunTotals extends Usage {
         }
     }
 
-    /** The total as Spring AI's interface asks for it. */
-    final class OfAny implements RunTotals {
+    /** The total as Spring AI's own type. */
+    final class OfAny extends DefaultUsage implements RunTotals {
 
         private final RunUsage run;
 
-        OfAny(RunUsage run) {
+        private OfAny(Usage usage, RunUsage run) {
+            super(usage.getPromptTokens(), usage.getCompletionTokens(), usage.getTotalTokens(), usage.getNativeUsage());
             this.run = run;
         }
 
         @Override
         public RunUsage runUsage() {
             return run;
-        }
-
-        @Override
-        public Integer getPromptTokens() {
-            return run.total().getPromptTokens();
-        }
-
-        @Override
-        public Integer getCompletionTokens() {
-            return run.total().getCompletionTokens();
-        }
-
-        @Override
-        public Integer getTotalTokens() {
-            return run.total().getTotalTokens();
-        }
-
-        @Override
-        public Object getNativeUsage() {
-            return run.total();
-        }
-
-        @Override
-        public String toString() {
-            return run.total().toString();
         }
     }
 }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.alibaba.cloud.ai.graph.CompileConfig;
 import com.alibaba.cloud.ai.graph.CompiledGraph;
+import com.alibaba.cloud.ai.graph.agent.AgentTool;
 import com.alibaba.cloud.ai.graph.agent.ReactAgent;
 import com.alibaba.cloud.ai.graph.agent.flow.agent.SequentialAgent;
 import com.alibaba.cloud.ai.graph.agent.tools.task.DefaultTaskRepository;
@@ -67,6 +68,30 @@ class AgentsTest {
         assertThat(AgentInternals.find("1.1.2.2")).isNotNull();
         assertThat(AgentInternals.find(null)).as("a jar that does not say").isNotNull();
         assertThat(AgentInternals.find("1.1.2.3")).isNull();
+    }
+
+    @Test
+    @DisplayName("whose tools run on further threads books them, with an executor that carries the run")
+    void toolsOnFurtherThreads() throws Exception {
+        Kit kit = Kit.measured(true, UsageAt.USAGE_ONLY);
+        ExecutorService pool = Executors.newFixedThreadPool(2);
+        try {
+            ReactAgent expert = kit.threeRounds("expert");
+            ToolCall call = new ToolCall("call-expert", "function", "expert", "{\"input\":\"Weather?\"}");
+            ReactAgent chief = kit.agent(ReactAgent.builder()
+                    .name("chief")
+                    .model(kit.model("chief", Turn.asks(1_000, 100, call), Turn.says(1_200, 200, "Rain.")))
+                    .tools(AgentTool.getFunctionToolCallback(expert))
+                    .wrapSyncToolsAsAsync(true)
+                    .executor(GraphUsage.inRun(pool))
+                    .build());
+
+            assertThat(Outputs.tokens(chief.stream("Weather?").blockLast(Kit.PATIENCE)))
+                    .isEqualTo(29_000);
+            assertThat(kit.recorder().unattributed()).isZero();
+        } finally {
+            pool.shutdown();
+        }
     }
 
     @Test

@@ -14,6 +14,7 @@ import com.alibaba.cloud.ai.graph.action.MultiCommand;
 import com.alibaba.cloud.ai.graph.agent.AgentTool;
 import com.alibaba.cloud.ai.graph.agent.Builder;
 import com.alibaba.cloud.ai.graph.agent.ReactAgent;
+import com.alibaba.cloud.ai.graph.agent.extension.interceptor.SubAgentInterceptor;
 import com.alibaba.cloud.ai.graph.agent.flow.agent.LlmRoutingAgent;
 import com.alibaba.cloud.ai.graph.agent.flow.agent.LoopAgent;
 import com.alibaba.cloud.ai.graph.agent.flow.agent.ParallelAgent;
@@ -180,6 +181,22 @@ enum App {
                     .addEdge("join", END)));
         }
     },
+    TELLING_PARALLEL("parallel edges to nodes that return `_TOKEN_USAGE_`", "并行边，节点自行返回 `_TOKEN_USAGE_`", 18_000) {
+        @Override
+        Flux<NodeOutput> run(Kit kit) throws Exception {
+            return kit.stream(kit.compile(new StateGraph(Kit.keys())
+                    .addNode("fork", nothing())
+                    .addNode("left", kit.asksAndTells(kit.model("left", Turn.says(5_000, 2_000, "L", "eft"))))
+                    .addNode("right", kit.asksAndTells(kit.model("right", Turn.says(8_000, 3_000, "Ri", "ght"))))
+                    .addNode("join", nothing())
+                    .addEdge(START, "fork")
+                    .addEdge("fork", "left")
+                    .addEdge("fork", "right")
+                    .addEdge("left", "join")
+                    .addEdge("right", "join")
+                    .addEdge("join", END)));
+        }
+    },
     CONDITIONAL_PARALLEL("conditional parallel edges", "条件并行边", 18_000) {
         @Override
         Flux<NodeOutput> run(Kit kit) throws Exception {
@@ -302,6 +319,21 @@ enum App {
                     .name("chief")
                     .model(kit.model("chief", Turn.asks(1_000, 100, task), Turn.says(1_200, 200, "Rain.")))
                     .tools(tools)
+                    .build()));
+        }
+    },
+    SUB_AGENT_INTERCEPTOR("sub-agent interceptor, 2 + 3 rounds", "子 Agent 拦截器，2 + 3 轮", 29_000) {
+        @Override
+        Flux<NodeOutput> run(Kit kit) throws Exception {
+            ToolCall task = new ToolCall(
+                    "call-task", "function", "task", "{\"description\":\"Weather?\",\"subagent_type\":\"expert\"}");
+            return kit.stream(kit.agent(ReactAgent.builder()
+                    .name("chief")
+                    .model(kit.model("chief", Turn.asks(1_000, 100, task), Turn.says(1_200, 200, "Rain.")))
+                    .interceptors(SubAgentInterceptor.builder()
+                            .addSubAgent("expert", kit.threeRounds("expert"))
+                            .includeGeneralPurpose(false)
+                            .build())
                     .build()));
         }
     };

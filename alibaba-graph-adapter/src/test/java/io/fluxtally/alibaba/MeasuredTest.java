@@ -85,7 +85,8 @@ class MeasuredTest {
                 "SEQUENTIAL",
                 "PARALLEL",
                 "LOOP",
-                "TASK_TOOL"
+                "TASK_TOOL",
+                "SUB_AGENT_INTERCEPTOR"
             })
     @DisplayName("agents whose models nobody else hears are billed right as well")
     void rawModels(App app) throws Exception {

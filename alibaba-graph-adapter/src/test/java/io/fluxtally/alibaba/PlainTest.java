@@ -35,6 +35,7 @@ class PlainTest {
                 "LOOP, 8500",
                 "ROUTING, null",
                 "PARALLEL_EDGES, null",
+                "TELLING_PARALLEL, 11000",
                 "CONDITIONAL_PARALLEL, null",
                 "RESUME, null",
                 "SUMMARISED, 8500",
@@ -42,7 +43,8 @@ class PlainTest {
                 "TOOL_EMULATION, 8500",
                 "FALLBACK, 0",
                 "RETRY, 8500",
-                "TASK_TOOL, 1400"
+                "TASK_TOOL, 1400",
+                "SUB_AGENT_INTERCEPTOR, 1400"
             })
     @DisplayName("says in call mode what the last node said, or nothing")
     void called(App app, @Nullable Integer last) throws Exception {
@@ -55,7 +57,7 @@ class PlainTest {
     @ParameterizedTest
     @EnumSource(
             mode = EnumSource.Mode.EXCLUDE,
-            names = {"TELLING_NODES", "RETRY"})
+            names = {"TELLING_NODES", "TELLING_PARALLEL", "RETRY"})
     @DisplayName("says nothing at the end of a stream")
     void streamed(App app) throws Exception {
         for (UsageAt at : UsageAt.values()) {
@@ -88,7 +90,8 @@ class PlainTest {
         "TOOL_SELECTION, 26500",
         "TOOL_EMULATION, 26500",
         "FALLBACK, 0",
-        "TASK_TOOL, 2500"
+        "TASK_TOOL, 2500",
+        "SUB_AGENT_INTERCEPTOR, 2500"
     })
     @DisplayName(
             "adds up over finished outputs to what it can see, and to nothing where the usage is on a chunk of its own")
@@ -98,6 +101,13 @@ class PlainTest {
                     .as(at.words())
                     .isEqualTo(at == UsageAt.USAGE_ONLY ? 0 : sum);
         }
+    }
+
+    @Test
+    @DisplayName("adds up to more than was used where branches say what they used")
+    void branchesAddedUp() throws Exception {
+        assertThat(Outputs.sum(Outputs.of(App.TELLING_PARALLEL, Kit.plain(true, UsageAt.LAST_CONTENT))))
+                .isEqualTo(22_000);
     }
 
     @Test

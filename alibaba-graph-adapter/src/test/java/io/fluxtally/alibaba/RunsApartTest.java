@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.alibaba.cloud.ai.graph.CompileConfig;
 import com.alibaba.cloud.ai.graph.CompiledGraph;
+import com.alibaba.cloud.ai.graph.NodeAggregationStrategy;
 import com.alibaba.cloud.ai.graph.NodeOutput;
 import com.alibaba.cloud.ai.graph.RunnableConfig;
 import com.alibaba.cloud.ai.graph.StateGraph;
@@ -18,14 +19,18 @@ import io.fluxtally.usage.scope.RunScope;
 import io.fluxtally.usage.scope.UsageRecorder;
 import io.fluxtally.usage.scope.UsageScope;
 import java.lang.ref.WeakReference;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.springframework.ai.chat.model.ChatModel;
+import org.springframework.ai.chat.model.ChatResponse;
 import org.springframework.ai.chat.prompt.Prompt;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
@@ -132,6 +137,64 @@ class RunsApartTest {
         assertThat(inNodes).containsExactly(0L, 70L);
         assertThat(outside).isNotEmpty().containsOnlyNulls();
         assertThat(GraphUsage.current()).isEmpty();
+    }
+
+    @Test
+    @DisplayName("that went on with the first of their branches are not complete while another is under way (T7)")
+    void firstBranch() throws Exception {
+        Kit kit = Kit.measured(false, UsageAt.LAST_CONTENT);
+        CountDownLatch ended = new CountDownLatch(1);
+        CountDownLatch asked = new CountDownLatch(1);
+        ChatModel quick = kit.model("quick", Turn.says(60, 10, "Quick."));
+        ChatModel slow = UsageChatModel.of(
+                new ChatModel() {
+                    @Override
+                    public ChatResponse call(Prompt prompt) {
+                        asked.countDown();
+                        try {
+                            ended.await(60, TimeUnit.SECONDS);
+                        } catch (InterruptedException stopped) {
+                            Thread.currentThread().interrupt();
+                        }
+                        return Turn.says(600, 100, "Slow.").whole("slow", false);
+                    }
+                },
+                kit.recorder());
+        CompiledGraph graph = kit.compile(new StateGraph(Kit.keys())
+                .addNode("fork", AsyncNodeActionWithConfig.node_async((state, config) -> Map.of()))
+                .addNode("quick", AsyncNodeActionWithConfig.node_async((state, config) -> {
+                    asked.await(60, TimeUnit.SECONDS);
+                    quick.call(new Prompt("?"));
+                    return Map.of("won", "quick");
+                }))
+                .addNode("slow", AsyncNodeActionWithConfig.node_async((state, config) -> {
+                    slow.call(new Prompt("?"));
+                    return Map.of("won", "slow");
+                }))
+                .addNode("join", AsyncNodeActionWithConfig.node_async((state, config) -> Map.of()))
+                .addEdge(START, "fork")
+                .addEdge("fork", "quick")
+                .addEdge("fork", "slow")
+                .addEdge("quick", "join")
+                .addEdge("slow", "join")
+                .addEdge("join", END));
+        RunScope scope = RunScope.start();
+
+        NodeOutput end = scope.wrap(graph.stream(
+                        Kit.question(),
+                        kit.config()
+                                .defaultParallelAggregationStrategy(NodeAggregationStrategy.ANY_OF)
+                                .build()))
+                .blockLast(Kit.PATIENCE);
+        ended.countDown();
+        Flux.interval(Duration.ofMillis(1))
+                .takeUntil(tick -> scope.usage().inFlight() == 0)
+                .blockLast(Kit.PATIENCE);
+
+        assertThat(end.state().data()).containsEntry("won", "quick");
+        assertThat(Outputs.tokens(end)).isEqualTo(70);
+        assertThat(GraphUsage.of(end).orElseThrow().isComplete()).isFalse();
+        assertThat(scope.usage().total().totalTokens()).isEqualTo(770);
     }
 
     @Test

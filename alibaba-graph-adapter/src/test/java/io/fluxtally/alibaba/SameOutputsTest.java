@@ -22,8 +22,12 @@ import org.springframework.ai.model.tool.ToolCallingChatOptions;
 class SameOutputsTest {
 
     /** What runs its branches at once has their outputs in any order. */
-    private static final List<App> IN_ANY_ORDER =
-            List.of(App.PARALLEL, App.PARALLEL_EDGES, App.CONDITIONAL_PARALLEL, App.AGENTS_AS_PARALLEL_TOOLS);
+    private static final List<App> IN_ANY_ORDER = List.of(
+            App.PARALLEL,
+            App.PARALLEL_EDGES,
+            App.TELLING_PARALLEL,
+            App.CONDITIONAL_PARALLEL,
+            App.AGENTS_AS_PARALLEL_TOOLS);
 
     @ParameterizedTest
     @EnumSource
