@@ -21,6 +21,7 @@ import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import org.springframework.ai.chat.metadata.Usage;
+import org.springframework.ai.chat.model.ChatResponse;
 import reactor.util.context.Context;
 import reactor.util.context.ContextView;
 
@@ -59,6 +60,9 @@ final class GraphRun {
     /** The stored checkpoint that the run goes on from, until the graph asks for it. */
     private volatile @Nullable Checkpoint resumedFrom;
 
+    /** The id of the run that this one goes on with, as its checkpoint has it, or null for a new one. */
+    private volatile @Nullable String resumedRunId;
+
     /** In which form the app reads usage in this run, or null while it has read none that has one. */
     private volatile @Nullable NativeKind kind;
 
@@ -90,7 +94,7 @@ final class GraphRun {
                 graph, config, enclosing, inside(outer, scope.withNode(null).withRound(null)));
         run.resumedFrom = checkpoint;
         if (before != null) {
-            run.goOnFrom(before.usage());
+            run.goOnFrom(before);
         }
         return run;
     }
@@ -101,13 +105,15 @@ final class GraphRun {
                 || config.checkPointId().isPresent();
     }
 
-    private void goOnFrom(RunUsage before) {
+    private void goOnFrom(StoredUsage before) {
+        resumedRunId = before.runId();
+        scope.tally().restore(before.usage());
         // A graph around this one may have no checkpoint since: it was interrupted in the middle of the node that this
-        // one is.
-        for (GraphRun run = this; run != null; run = run.enclosing) {
-            run.scope.tally().restore(before);
+        // one is. What the node used in an earlier run of the thread is not part of that.
+        for (GraphRun run = enclosing; run != null && before.runId().equals(run.resumedRunId); run = run.enclosing) {
+            run.scope.tally().restore(before.usage());
         }
-        for (RequestUsage request : before.requests()) {
+        for (RequestUsage request : before.usage().requests()) {
             Integer round = request.round();
             String node = request.node();
             if (round != null && node != null && Objects.equals(request.agent(), agentOf(node))) {
@@ -211,6 +217,17 @@ final class GraphRun {
     /** Says under which name the outputs of a node appear. */
     void show(String name, NodeRun node) {
         nodes.put(name, node);
+    }
+
+    /** Hears what a node streams. */
+    void hear(Object element) {
+        if (element instanceof ChatResponse response) {
+            try {
+                heard(response.getMetadata().getUsage());
+            } catch (Throwable failure) {
+                MeasuringFailures.report("what a node streams", failure);
+            }
+        }
     }
 
     /** Hears a usage that the app can read as it is. */

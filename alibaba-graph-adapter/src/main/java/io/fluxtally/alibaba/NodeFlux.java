@@ -4,7 +4,6 @@ import io.fluxtally.usage.chat.ChatUsage;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.reactivestreams.Subscription;
-import org.springframework.ai.chat.model.ChatResponse;
 import reactor.core.CoreSubscriber;
 import reactor.core.Scannable;
 import reactor.core.publisher.Flux;
@@ -84,9 +83,7 @@ final class NodeFlux<T> extends FluxOperator<T, T> {
 
         @Override
         public void onNext(T element) {
-            if (element instanceof ChatResponse response) {
-                node.run().heard(response.getMetadata().getUsage());
-            }
+            node.run().hear(element);
             RunThread.Frame frame = RunThread.bind(node.run());
             try {
                 actual.onNext(element);

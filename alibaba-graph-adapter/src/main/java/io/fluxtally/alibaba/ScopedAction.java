@@ -58,20 +58,20 @@ class ScopedAction implements AsyncNodeActionWithConfig {
         if (run == null) {
             return action.apply(state, config);
         }
+        boolean callsTools = GraphRun.isAgentNode(node, RunnableConfig.AGENT_TOOL_NAME);
         NodeRun started;
         AsyncNodeActionWithConfig work;
         try {
             started = run.start(node, state, branchOf);
             work = NestedActions.inside(started, action);
+            if (callsTools) {
+                ToolScopes.offer(config, state, started);
+            }
         } catch (Throwable failure) {
             MeasuringFailures.report("the start of a node", failure);
             return action.apply(state, config);
         }
         NodeResults results = new NodeResults(started, action.getClass().getSimpleName());
-        boolean callsTools = GraphRun.isAgentNode(node, RunnableConfig.AGENT_TOOL_NAME);
-        if (callsTools) {
-            ToolScopes.offer(config, state, started);
-        }
         RunThread.Frame frame = RunThread.bind(started);
         CompletableFuture<Map<String, Object>> result;
         try {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.alibaba.cloud.ai.graph.CompileConfig;
 import com.alibaba.cloud.ai.graph.CompiledGraph;
+import com.alibaba.cloud.ai.graph.NodeOutput;
 import com.alibaba.cloud.ai.graph.agent.AgentTool;
 import com.alibaba.cloud.ai.graph.agent.ReactAgent;
 import com.alibaba.cloud.ai.graph.agent.flow.agent.SequentialAgent;
@@ -44,8 +45,10 @@ class AgentsTest {
                 .build();
         both.getAndCompileGraph();
 
-        assertThat(Outputs.tokens(kit.stream(kit.agent(both)).blockLast(Kit.PATIENCE)))
-                .isEqualTo(53_000);
+        NodeOutput end = kit.stream(kit.agent(both)).blockLast(Kit.PATIENCE);
+
+        assertThat(Outputs.tokens(end)).isEqualTo(53_000);
+        assertThat(GraphUsage.of(end).orElseThrow().byAgent()).containsOnlyKeys("first", "second");
     }
 
     @Test

@@ -3,6 +3,7 @@ package io.fluxtally.alibaba;
 import java.util.List;
 import java.util.concurrent.ThreadLocalRandom;
 import org.springframework.ai.chat.messages.AssistantMessage;
+import org.springframework.ai.chat.messages.AssistantMessage.ToolCall;
 import org.springframework.ai.chat.messages.Message;
 import org.springframework.ai.chat.messages.UserMessage;
 import org.springframework.ai.chat.model.ChatModel;
@@ -49,7 +50,9 @@ public final class CountingModel implements ChatModel {
                 .max()
                 .orElseThrow();
         boolean isSecond = messages.stream().anyMatch(AssistantMessage.class::isInstance);
-        return isSecond ? Turn.says(2 * number, 0, "Ra", "in.") : Turn.asks(number, 0, tool);
+        return isSecond
+                ? Turn.says(2 * number, 0, "Ra", "in.")
+                : Turn.asks(number, 0, new ToolCall("call", "function", tool, "{\"input\":\"%d\"}".formatted(number)));
     }
 
     @Override

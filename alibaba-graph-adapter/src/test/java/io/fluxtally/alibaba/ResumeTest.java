@@ -21,10 +21,13 @@ import com.alibaba.cloud.ai.graph.checkpoint.savers.postgresql.PostgresSaver;
 import com.alibaba.cloud.ai.graph.state.StateSnapshot;
 import io.fluxtally.usage.RunUsage;
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
+import java.lang.reflect.Proxy;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -216,6 +219,66 @@ class ResumeTest {
         assertThat(saver.list(Interrupted.THREAD))
                 .as("where it is stored")
                 .allSatisfy(checkpoint -> assertThat(checkpoint.getState()).containsKey(StoredUsage.KEY));
+    }
+
+    @Test
+    @DisplayName("asks its saver for no more than without Fluxtally")
+    void asOftenAsBefore() throws Exception {
+        List<Integer> asked = new ArrayList<>();
+        for (Kit kit : List.of(Kit.plain(true, UsageAt.RUNNING), Kit.measured(true, UsageAt.RUNNING))) {
+            AtomicInteger calls = new AtomicInteger();
+            CompiledGraph graph = Interrupted.graph(kit, counting(new MemorySaver(), calls), "second");
+            Interrupted.start(graph);
+            Interrupted.resume(graph);
+            asked.add(calls.get());
+        }
+
+        assertThat(asked.get(1)).isPositive().isEqualTo(asked.get(0));
+    }
+
+    private static BaseCheckpointSaver counting(BaseCheckpointSaver saver, AtomicInteger calls) {
+        return (BaseCheckpointSaver) Proxy.newProxyInstance(
+                ResumeTest.class.getClassLoader(),
+                new Class<?>[] {BaseCheckpointSaver.class},
+                (proxy, method, args) -> {
+                    if (method.getDeclaringClass() == BaseCheckpointSaver.class) {
+                        calls.incrementAndGet();
+                    }
+                    return method.invoke(saver, args);
+                });
+    }
+
+    @Test
+    @DisplayName("or ended shows nothing of it in snapshots, nor in the checkpoints that a graph releases")
+    void unseenInSnapshots() throws Exception {
+        Kit kit = Kit.measured(true, UsageAt.LAST_CONTENT);
+        CompiledGraph graph = kit.compile(
+                new StateGraph(Kit.keys())
+                        .addNode("asks", kit.asks(kit.model("asks", Turn.says(60, 10, "S", "un"))))
+                        .addEdge(START, "asks")
+                        .addEdge("asks", END),
+                CompileConfig.builder()
+                        .saverConfig(SaverConfig.builder()
+                                .register(new MemorySaver())
+                                .build())
+                        .releaseThread(true)
+                        .build());
+
+        List<NodeOutput> snapshots = graph.streamSnapshots(Kit.question(), Interrupted.THREAD)
+                .collectList()
+                .block(Kit.PATIENCE);
+        Object released = graph.graphResponseStream(Kit.question(), Interrupted.THREAD)
+                .blockLast(Kit.PATIENCE)
+                .resultValue()
+                .orElseThrow();
+
+        assertThat(snapshots)
+                .hasAtLeastOneElementOfType(StateSnapshot.class)
+                .allSatisfy(snapshot -> assertThat(snapshot.state().data()).doesNotContainKey(StoredUsage.KEY));
+        assertThat(total(snapshots)).isEqualTo(70);
+        assertThat(((BaseCheckpointSaver.Tag) released).checkpoints())
+                .isNotEmpty()
+                .allSatisfy(checkpoint -> assertThat(checkpoint.getState()).doesNotContainKey(StoredUsage.KEY));
     }
 
     @Test

@@ -11,6 +11,7 @@ import com.alibaba.cloud.ai.graph.NodeOutput;
 import com.alibaba.cloud.ai.graph.RunnableConfig;
 import com.alibaba.cloud.ai.graph.StateGraph;
 import com.alibaba.cloud.ai.graph.action.AsyncNodeActionWithConfig;
+import com.alibaba.cloud.ai.graph.agent.AgentTool;
 import com.alibaba.cloud.ai.graph.agent.ReactAgent;
 import com.alibaba.cloud.ai.graph.checkpoint.config.SaverConfig;
 import io.fluxtally.usage.RunUsage;
@@ -25,6 +26,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -67,6 +69,38 @@ class RunsApartTest {
         assertThat(wrong).isEmpty();
         assertThat(recorder.unattributed()).isZero();
         assertThat(recorder.processSum().total().totalTokens()).isEqualTo(3L * RUNS * (RUNS + 1) / 2);
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    @DisplayName(
+            "of one agent with another as its tool, as many at once as the graph itself survives, stay apart too (T19)")
+    void withAgentsAsTools(boolean streaming) throws Exception {
+        UsageRecorder recorder = UsageRecorder.withSinks();
+        ReactAgent expert = ReactAgent.builder()
+                .name("expert")
+                .description("Knows the weather.")
+                .model(UsageChatModel.of(new CountingModel("get_weather"), recorder))
+                .tools(Kit.weather())
+                .build();
+        ReactAgent chief = FluxtallyAgents.instrument(
+                ReactAgent.builder()
+                        .name("chief")
+                        .model(UsageChatModel.of(new CountingModel("expert"), recorder))
+                        .tools(AgentTool.getFunctionToolCallback(expert))
+                        .build(),
+                recorder);
+
+        List<Integer> totals = Flux.range(1, 64)
+                .flatMapSequential(number -> last(chief, number, streaming).map(Outputs::tokens), 4)
+                .collectList()
+                .block(Kit.PATIENCE);
+
+        assertThat(totals)
+                .isEqualTo(IntStream.rangeClosed(1, 64)
+                        .mapToObj(number -> 2 * CountingModel.billed(number))
+                        .toList());
+        assertThat(recorder.unattributed()).isZero();
     }
 
     private static Mono<NodeOutput> last(ReactAgent agent, int number, boolean streaming) {

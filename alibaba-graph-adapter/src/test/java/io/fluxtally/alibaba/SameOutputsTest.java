@@ -2,21 +2,32 @@ package io.fluxtally.alibaba;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.alibaba.cloud.ai.graph.CompiledGraph;
 import com.alibaba.cloud.ai.graph.GraphLifecycleListener;
 import com.alibaba.cloud.ai.graph.NodeOutput;
+import com.alibaba.cloud.ai.graph.StateGraph;
+import com.alibaba.cloud.ai.graph.action.AsyncNodeActionWithConfig;
+import com.alibaba.cloud.ai.graph.agent.ReactAgent;
 import com.alibaba.cloud.ai.graph.streaming.StreamingOutput;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.springframework.ai.chat.messages.AssistantMessage;
 import org.springframework.ai.chat.messages.Message;
 import org.springframework.ai.chat.messages.ToolResponseMessage;
 import org.springframework.ai.chat.model.ChatResponse;
 import org.springframework.ai.chat.prompt.Prompt;
 import org.springframework.ai.model.tool.ToolCallingChatOptions;
+import reactor.core.publisher.Flux;
 
 @DisplayName("With and without Fluxtally")
 class SameOutputsTest {
@@ -36,6 +47,55 @@ class SameOutputsTest {
         compare(app, false, UsageAt.LAST_CONTENT);
         for (UsageAt at : UsageAt.values()) {
             compare(app, true, at);
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    @DisplayName("a model that breaks ends in the same outputs and the same error")
+    void errors(boolean streaming) throws Exception {
+        List<String> outcomes = new ArrayList<>();
+        for (Kit kit : List.of(Kit.plain(streaming, UsageAt.RUNNING), Kit.measured(streaming, UsageAt.RUNNING))) {
+            ReactAgent agent = kit.agent(ReactAgent.builder()
+                    .name("weather")
+                    .model(kit.model("weather", Turn.asks(5_000, 2_000, "get_weather"), Turn.breaks(8_000, 3_000)))
+                    .tools(Kit.weather())
+                    .build());
+            outcomes.add(kit.stream(agent)
+                    .map(SameOutputsTest::text)
+                    .onErrorResume(error -> Flux.just(error.toString()))
+                    .collectList()
+                    .block(Kit.PATIENCE)
+                    .toString());
+        }
+
+        assertThat(outcomes.get(1)).isEqualTo(outcomes.get(0)).contains("the provider broke");
+    }
+
+    @Test
+    @DisplayName("an app that leaves is heard by the model, which is told once")
+    void cancels() throws Exception {
+        for (Kit kit : List.of(Kit.plain(true, UsageAt.RUNNING), Kit.measured(true, UsageAt.RUNNING))) {
+            AtomicInteger cancels = new AtomicInteger();
+            CountDownLatch told = new CountDownLatch(1);
+            CompiledGraph graph = kit.compile(new StateGraph(Kit.keys())
+                    .addNode(
+                            "asks",
+                            AsyncNodeActionWithConfig.node_async((state, config) -> Map.of(
+                                    "messages",
+                                    Flux.just(Turn.says(60, 10, "S", "un").whole("id", false))
+                                            .concatWith(Flux.never())
+                                            .doOnCancel(() -> {
+                                                cancels.incrementAndGet();
+                                                told.countDown();
+                                            }))))
+                    .addEdge(StateGraph.START, "asks")
+                    .addEdge("asks", StateGraph.END));
+
+            kit.stream(graph).takeUntil(output -> output.node().equals("asks")).blockLast(Kit.PATIENCE);
+
+            assertThat(told.await(60, TimeUnit.SECONDS)).as("%s", kit).isTrue();
+            assertThat(cancels).hasValue(1);
         }
     }
 
