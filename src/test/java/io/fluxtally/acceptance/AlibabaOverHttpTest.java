@@ -156,7 +156,8 @@ class AlibabaOverHttpTest {
             assertThat(end.isEND()).isTrue();
             assertThat(end.tokenUsage().getTotalTokens()).isEqualTo(billed);
             assertThat(end.tokenUsage().getNativeUsage())
-                    .isInstanceOf(client == Client.DASHSCOPE ? DashScopeApiSpec.TokenUsage.class : OpenAiApi.Usage.class);
+                    .isInstanceOf(
+                            client == Client.DASHSCOPE ? DashScopeApiSpec.TokenUsage.class : OpenAiApi.Usage.class);
             if (scenario.mode() == Mode.STREAM) {
                 assertThat(cachedTokens(end.tokenUsage())).isEqualTo(client == Client.DASHSCOPE ? 9_984 : 768);
             }

@@ -68,7 +68,7 @@ class ReplayCommandTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"model", "chat-client", "graph"})
+    @ValueSource(strings = {"model", "chat-client", "graph", "alibaba"})
     @DisplayName("runs on each engine, and shows people a table")
     void engines(String engine) throws IOException {
         CommandRun replay = CommandRun.of(
