@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.tuple;
 import io.fluxtally.conformance.Scenarios;
 import io.fluxtally.conformance.loopback.ExchangeEnd;
 import io.fluxtally.conformance.loopback.LoopbackProvider;
+import io.fluxtally.conformance.loopback.LoopbackServer;
 import io.fluxtally.conformance.scenario.Mode;
 import io.fluxtally.conformance.scenario.Response;
 import io.fluxtally.graph.CompiledGraph;
@@ -31,7 +32,9 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -52,6 +55,7 @@ import org.springframework.web.client.RestClient;
 import org.springframework.web.reactive.function.client.WebClient;
 import reactor.core.Disposable;
 import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
 import reactor.core.publisher.Sinks;
 import reactor.test.scheduler.VirtualTimeScheduler;
 import reactor.util.retry.Retry;
@@ -74,9 +78,8 @@ class GraphFaultsTest {
     private enum Client {
         OPEN_AI("openai", UsageSource.MISSING) {
             @Override
-            ChatModel model(LoopbackProvider provider, @Nullable WireTap tap) {
-                OpenAiApi.Builder api =
-                        OpenAiApi.builder().baseUrl(provider.baseUrl()).apiKey("none");
+            ChatModel model(String baseUrl, @Nullable WireTap tap) {
+                OpenAiApi.Builder api = OpenAiApi.builder().baseUrl(baseUrl).apiKey("none");
                 if (tap != null) {
                     api.webClientBuilder(WebClient.builder().filter(new WireTapExchangeFilter(tap)))
                             .restClientBuilder(RestClient.builder().requestInterceptor(new WireTapInterceptor(tap)));
@@ -86,10 +89,8 @@ class GraphFaultsTest {
         },
         DASH_SCOPE("dashscope", UsageSource.PARTIAL) {
             @Override
-            ChatModel model(LoopbackProvider provider, @Nullable WireTap tap) {
-                return tap == null
-                        ? DashScopeClient.stock(provider.baseUrl())
-                        : DashScopeClient.tapped(provider.baseUrl(), tap);
+            ChatModel model(String baseUrl, @Nullable WireTap tap) {
+                return tap == null ? DashScopeClient.stock(baseUrl) : DashScopeClient.tapped(baseUrl, tap);
             }
         };
 
@@ -103,12 +104,17 @@ class GraphFaultsTest {
             this.cut = cut;
         }
 
-        abstract ChatModel model(LoopbackProvider provider, @Nullable WireTap tap);
+        abstract ChatModel model(String baseUrl, @Nullable WireTap tap);
 
         /** Words and no end, and of DashScope a running total: for minutes, if nobody leaves. */
         Response endless() {
             String event = plain().body().split("\\R\\R", 2)[0];
             return Response.of((event + "\n\n").repeat(10_000));
+        }
+
+        /** A few words, as they begin the body. */
+        String begin() {
+            return (plain().body().split("\\R\\R", 2)[0] + "\n\n").repeat(3);
         }
 
         Response reset() {
@@ -185,8 +191,8 @@ class GraphFaultsTest {
         return LoopbackProvider.builder().eventDelay(Duration.ofMillis(10)).start(Mode.STREAM, responses);
     }
 
-    private LlmNode ask(Client client, LoopbackProvider provider, boolean tapped) {
-        ChatModel model = client.model(provider, tapped ? tap : null);
+    private LlmNode ask(Client client, String baseUrl, boolean tapped) {
+        ChatModel model = client.model(baseUrl, tapped ? tap : null);
         return new LlmNode(
                 model,
                 state -> {
@@ -228,13 +234,13 @@ class GraphFaultsTest {
         return usage;
     }
 
-    private void assertCut(RunUsage usage, Client client, int requests) {
+    private static void assertCut(RunUsage usage, UsageSource known, int requests) {
         assertThat(usage.inFlight()).isZero();
         assertThat(usage.isComplete()).isFalse();
         assertThat(usage.requests())
                 .hasSize(requests)
                 .extracting(RequestUsage::source, RequestUsage::outcome)
-                .containsOnly(tuple(client.cut, RequestOutcome.CANCELLED));
+                .containsOnly(tuple(known, RequestOutcome.CANCELLED));
     }
 
     @ParameterizedTest(name = "{0}, {1}, tapped: {2}")
@@ -243,13 +249,13 @@ class GraphFaultsTest {
     void leaving(Client client, Shape shape, boolean tapped) throws Exception {
         try (LoopbackProvider provider = slow(List.of(client.endless(), client.endless(), client.plain()))) {
             CompiledGraph graph = shape.graph(
-                    ask(client, provider, tapped),
+                    ask(client, provider.baseUrl(), tapped),
                     NodeConfig.DEFAULT.withRetry(Retry.max(9)).withTimeout(PATIENCE));
 
             Disposable app = begin(run.wrap(graph.stream(Map.of())), shape.requests, Sinks.one());
             app.dispose();
 
-            assertCut(settled(), client, shape.requests);
+            assertCut(settled(), client.cut, shape.requests);
             for (int i = 0; i < shape.requests; i++) {
                 assertThat(end(provider, i)).isEqualTo(ExchangeEnd.CLIENT_LEFT);
             }
@@ -269,7 +275,7 @@ class GraphFaultsTest {
         VirtualTimeScheduler time = VirtualTimeScheduler.getOrSet();
         try (LoopbackProvider provider = slow(responses)) {
             CompiledGraph graph = shape.graph(
-                    ask(client, provider, tapped),
+                    ask(client, provider.baseUrl(), tapped),
                     NodeConfig.DEFAULT.withRetry(Retry.max(1)).withTimeout(MINUTE));
             Sinks.One<NodeOutput> end = Sinks.one();
 
@@ -303,7 +309,8 @@ class GraphFaultsTest {
     void fails(Client client, Shape shape, boolean tapped) throws Exception {
         VirtualTimeScheduler time = VirtualTimeScheduler.getOrSet();
         try (LoopbackProvider provider = slow(List.of(client.endless(), client.endless()))) {
-            CompiledGraph graph = shape.graph(ask(client, provider, tapped), NodeConfig.DEFAULT.withTimeout(MINUTE));
+            CompiledGraph graph =
+                    shape.graph(ask(client, provider.baseUrl(), tapped), NodeConfig.DEFAULT.withTimeout(MINUTE));
             Sinks.One<NodeOutput> end = Sinks.one();
 
             begin(run.wrap(graph.stream(Map.of())), shape.requests, end);
@@ -313,7 +320,7 @@ class GraphFaultsTest {
                     NodeFailedException.class, () -> end.asMono().block(PATIENCE));
             assertThat(failure).hasCauseInstanceOf(TimeoutException.class);
             assertThat(failure.usage().isComplete()).isFalse();
-            assertCut(settled(), client, shape.requests);
+            assertCut(settled(), client.cut, shape.requests);
             for (int i = 0; i < shape.requests; i++) {
                 assertThat(end(provider, i)).isEqualTo(ExchangeEnd.CLIENT_LEFT);
             }
@@ -333,7 +340,8 @@ class GraphFaultsTest {
         CountDownLatch waiting = new CountDownLatch(shape.requests);
         Retry retry = Retry.fixedDelay(1, MINUTE).doBeforeRetry(signal -> waiting.countDown());
         try (LoopbackProvider provider = slow(responses)) {
-            CompiledGraph graph = shape.graph(ask(client, provider, tapped), NodeConfig.DEFAULT.withRetry(retry));
+            CompiledGraph graph =
+                    shape.graph(ask(client, provider.baseUrl(), tapped), NodeConfig.DEFAULT.withRetry(retry));
 
             Disposable app = run.wrap(graph.stream(Map.of())).subscribe();
             assertThat(waiting.await(PATIENCE.toSeconds(), TimeUnit.SECONDS)).isTrue();
@@ -347,6 +355,146 @@ class GraphFaultsTest {
                     .hasSize(shape.requests)
                     .extracting(RequestUsage::source, RequestUsage::outcome)
                     .containsOnly(tuple(client.cut, RequestOutcome.FAILED));
+        } finally {
+            VirtualTimeScheduler.reset();
+        }
+    }
+
+    private enum Silence {
+        NO_HEAD,
+        AFTER_EVENTS
+    }
+
+    /** Whose first requests are answered with silence, and stay open until the client leaves. */
+    private static final class SilentProvider implements AutoCloseable {
+
+        private final List<CompletableFuture<Void>> left = new CopyOnWriteArrayList<>();
+        private final CountDownLatch asked;
+        private final LoopbackServer server;
+
+        SilentProvider(Client client, Silence silence, int silent) {
+            asked = new CountDownLatch(silent);
+            server = LoopbackServer.start(LoopbackServer.threads("silent"), 0, (request, response) -> {
+                boolean answers = asked.getCount() == 0;
+                CompletableFuture<Void> gone = new CompletableFuture<>();
+                request.withConnection(connection -> connection.onDispose(() -> gone.complete(null)));
+                if (!answers) {
+                    left.add(gone);
+                    asked.countDown();
+                }
+                response.header("content-type", "text/event-stream;charset=UTF-8");
+                Mono<Void> answer = answers
+                        ? response.sendString(Mono.just(client.plain().body())).then()
+                        : switch (silence) {
+                            case NO_HEAD -> Mono.never();
+                            case AFTER_EVENTS ->
+                                response.sendString(Flux.just(client.begin()).concatWith(Flux.never()))
+                                        .then();
+                        };
+                return request.receive().then(answer);
+            });
+        }
+
+        void awaitAsked() throws InterruptedException {
+            assertThat(asked.await(PATIENCE.toSeconds(), TimeUnit.SECONDS)).isTrue();
+        }
+
+        /** Waits until the client has left all requests that are answered with silence. */
+        void awaitLeft() {
+            assertThat(CompletableFuture.allOf(left.toArray(CompletableFuture[]::new)))
+                    .succeedsWithin(PATIENCE);
+        }
+
+        @Override
+        public void close() {
+            server.close();
+        }
+    }
+
+    static Stream<Arguments> everySilence() {
+        return Stream.of(Client.values())
+                .flatMap(client -> Stream.of(Shape.values())
+                        .flatMap(shape ->
+                                Stream.of(Silence.values()).map(silence -> Arguments.of(client, shape, silence))));
+    }
+
+    /** What is known of a response that fell silent. */
+    private static UsageSource known(Client client, Silence silence) {
+        return silence == Silence.AFTER_EVENTS ? client.cut : UsageSource.MISSING;
+    }
+
+    private static Disposable beginSilent(
+            SilentProvider provider, Silence silence, Flux<NodeOutput> outputs, int nodes, Sinks.One<NodeOutput> end)
+            throws Exception {
+        Disposable app = begin(outputs, silence == Silence.AFTER_EVENTS ? nodes : 0, end);
+        provider.awaitAsked();
+        return app;
+    }
+
+    @ParameterizedTest(name = "{0}, {1}, {2}")
+    @MethodSource("everySilence")
+    @DisplayName("closes its tapped connections when the app leaves a provider that is silent (T7)")
+    void leavingTheSilent(Client client, Shape shape, Silence silence) throws Exception {
+        try (SilentProvider provider = new SilentProvider(client, silence, shape.requests)) {
+            CompiledGraph graph = shape.graph(
+                    ask(client, provider.server.baseUrl(), true), NodeConfig.DEFAULT.withRetry(Retry.max(9)));
+
+            Disposable app =
+                    beginSilent(provider, silence, run.wrap(graph.stream(Map.of())), shape.requests, Sinks.one());
+            app.dispose();
+
+            assertCut(settled(), known(client, silence), shape.requests);
+            provider.awaitLeft();
+            assertThat(asked).hasValue(shape.requests);
+        }
+    }
+
+    @ParameterizedTest(name = "{0}, {1}, {2}")
+    @MethodSource("everySilence")
+    @DisplayName(
+            "closes its tapped connections to a provider that is silent when its time is over, and asks again (T7, T8)")
+    void tooLongSilent(Client client, Shape shape, Silence silence) throws Exception {
+        VirtualTimeScheduler time = VirtualTimeScheduler.getOrSet();
+        try (SilentProvider provider = new SilentProvider(client, silence, shape.requests)) {
+            CompiledGraph graph = shape.graph(
+                    ask(client, provider.server.baseUrl(), true),
+                    NodeConfig.DEFAULT.withRetry(Retry.max(1)).withTimeout(MINUTE));
+            Sinks.One<NodeOutput> end = Sinks.one();
+
+            beginSilent(provider, silence, run.wrap(graph.stream(Map.of())), shape.requests, end);
+            time.advanceTimeBy(MINUTE);
+
+            NodeOutput last = end.asMono().block(PATIENCE);
+            provider.awaitLeft();
+            assertThat(last.state().list(ANSWERS)).hasSize(shape.requests);
+            assertThat(last.runUsage().inFlight()).isZero();
+            assertThat(last.runUsage().requests())
+                    .extracting(RequestUsage::attempt, RequestUsage::source)
+                    .containsOnly(tuple(1, known(client, silence)), tuple(2, UsageSource.REPORTED))
+                    .hasSize(2 * shape.requests);
+        } finally {
+            VirtualTimeScheduler.reset();
+        }
+    }
+
+    @ParameterizedTest(name = "{0}, {1}, {2}")
+    @MethodSource("everySilence")
+    @DisplayName("fails when its time is over with a silent provider, its tapped connections closed (T7)")
+    void failsSilent(Client client, Shape shape, Silence silence) throws Exception {
+        VirtualTimeScheduler time = VirtualTimeScheduler.getOrSet();
+        try (SilentProvider provider = new SilentProvider(client, silence, shape.requests)) {
+            CompiledGraph graph =
+                    shape.graph(ask(client, provider.server.baseUrl(), true), NodeConfig.DEFAULT.withTimeout(MINUTE));
+            Sinks.One<NodeOutput> end = Sinks.one();
+
+            beginSilent(provider, silence, run.wrap(graph.stream(Map.of())), shape.requests, end);
+            time.advanceTimeBy(MINUTE);
+
+            assertThat(catchThrowableOfType(
+                            NodeFailedException.class, () -> end.asMono().block(PATIENCE)))
+                    .hasCauseInstanceOf(TimeoutException.class);
+            assertCut(settled(), known(client, silence), shape.requests);
+            provider.awaitLeft();
         } finally {
             VirtualTimeScheduler.reset();
         }

@@ -117,7 +117,7 @@ final class ChatCapture implements StreamListener<Object> {
 
     @Override
     public void onComplete() {
-        end(completes() ? RequestOutcome.COMPLETED : RequestOutcome.TRUNCATED);
+        end(completes() ? RequestOutcome.COMPLETED : RequestOutcome.TRUNCATED, false);
     }
 
     private synchronized boolean completes() {
@@ -127,20 +127,20 @@ final class ChatCapture implements StreamListener<Object> {
 
     @Override
     public void onError(Throwable error) {
-        end(RequestOutcome.FAILED);
+        end(RequestOutcome.FAILED, true);
     }
 
     @Override
     public void onCancel() {
-        end(isFinished() ? RequestOutcome.COMPLETED : RequestOutcome.CANCELLED);
+        end(isFinished() ? RequestOutcome.COMPLETED : RequestOutcome.CANCELLED, true);
     }
 
     private synchronized boolean isFinished() {
         return fold.isFinished();
     }
 
-    private void end(RequestOutcome outcome) {
-        if (call.end()) {
+    private void end(RequestOutcome outcome, boolean left) {
+        if (left ? call.endLeft() : call.end()) {
             for (RequestUsage request : conclude(outcome)) {
                 recorder.book(call.runScope(), request, call.reservation());
             }

@@ -6,6 +6,7 @@ import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import reactor.core.CoreSubscriber;
 import reactor.core.Fuseable;
+import reactor.core.Scannable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.FluxOperator;
 import reactor.util.context.ContextView;
@@ -41,6 +42,20 @@ public final class FluxTap<T> extends FluxOperator<T, T> {
     public static <T> Flux<T> listen(
             Flux<? extends T> source, Function<ContextView, ? extends StreamListener<? super T>> listeners) {
         return onAssembly(new FluxTap<>(source, listeners));
+    }
+
+    /**
+     * Whether the elements of a subscription go, from one subscriber to the next, to the very tap that wrote what its
+     * {@code Context} has under a key, and to nobody else that could still want them when that tap is left. Where a
+     * subscriber on the way does not tell who is next ({@link Scannable}), as that of several does, this is false.
+     *
+     * @param subscriber the subscription
+     * @param key the key
+     */
+    public static <S extends CoreSubscriber<?> & Scannable> boolean isInside(S subscriber, Object key) {
+        Object value = subscriber.currentContext().getOrDefault(key, null);
+        return value != null
+                && subscriber.actuals().anyMatch(next -> next instanceof TapSubscriber<?> tap && tap.wrote(key, value));
     }
 
     @Override

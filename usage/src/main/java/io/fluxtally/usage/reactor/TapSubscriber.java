@@ -44,6 +44,12 @@ class TapSubscriber<T> implements CoreSubscriber<T>, Fuseable.QueueSubscription<
         return context;
     }
 
+    /** Whether this tap, and none around it, wrote the value into the context. */
+    boolean wrote(Object key, Object value) {
+        return context.getOrDefault(key, null) == value
+                && actual.currentContext().getOrDefault(key, null) != value;
+    }
+
     @Override
     public void onSubscribe(Subscription subscription) {
         if (Operators.validate(upstream, subscription)) {

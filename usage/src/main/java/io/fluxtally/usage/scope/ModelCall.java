@@ -10,6 +10,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -42,6 +43,7 @@ public final class ModelCall implements UsageScope {
     private final List<ModelCall> inside = new ArrayList<>();
 
     private boolean ended;
+    private boolean left;
     private int completed;
     private int failedTries;
 
@@ -98,6 +100,14 @@ public final class ModelCall implements UsageScope {
 
         /** Books the request as it stands, unless it is booked already. */
         void abandon();
+
+        /**
+         * Abandons the request, and stops its exchange: the call was left, and nobody waits for the response any more. The
+         * same as {@link #abandon()} unless overridden.
+         */
+        default void abandonAndStop() {
+            abandon();
+        }
     }
 
     /** Estimates what a response of a call used. */
@@ -196,9 +206,11 @@ public final class ModelCall implements UsageScope {
      * Takes the slot for a request seen on the wire.
      *
      * @param own whether it was made in the scope of this very call, and not in a run that was entered inside it
+     * @return whether the call was left already, so that nobody waits for the response
      */
-    public synchronized void join(OpenRequest request, boolean own) {
+    public synchronized boolean join(OpenRequest request, boolean own) {
         open.put(request, own);
+        return left && own;
     }
 
     /**
@@ -272,6 +284,21 @@ public final class ModelCall implements UsageScope {
      * @return whether nobody books what this call was answered, so that the caller has to
      */
     public boolean end() {
+        return end(OpenRequest::abandon);
+    }
+
+    /**
+     * {@link #end()} of a call that was cancelled or has failed: its requests are stopped as well, also one that still
+     * comes.
+     */
+    public boolean endLeft() {
+        synchronized (this) {
+            left = true;
+        }
+        return end(OpenRequest::abandonAndStop);
+    }
+
+    private boolean end(Consumer<OpenRequest> ending) {
         List<OpenRequest> own;
         synchronized (this) {
             own = open.entrySet().stream()
@@ -279,7 +306,7 @@ public final class ModelCall implements UsageScope {
                     .map(Map.Entry::getKey)
                     .toList();
         }
-        own.forEach(OpenRequest::abandon);
+        own.forEach(ending);
         synchronized (this) {
             // One that is still open after that is being booked on another thread right now.
             return !(refused && isUnanswered())

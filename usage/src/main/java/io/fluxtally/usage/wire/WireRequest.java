@@ -71,6 +71,12 @@ public final class WireRequest implements ModelCall.OpenRequest {
     /** While the response is read on without the app: all that stops it, at the latest when its time is up. */
     private @Nullable List<Runnable> stops;
 
+    /** What stops the exchange as it stands now, or null if that is left to the client alone. */
+    private @Nullable Runnable stop;
+
+    /** Whether its call was left, so that nobody waits for the response. */
+    private boolean unwanted;
+
     /** Whether the response was finished when the client left, and only read on for a last correction of its figures. */
     private boolean finishedBefore;
 
@@ -102,7 +108,7 @@ public final class WireRequest implements ModelCall.OpenRequest {
         booking = ModelCall.newRequest(scope, start);
         ModelCall call = scope == null ? null : scope.modelCall();
         if (call != null) {
-            call.join(this, scope == call);
+            unwanted = call.join(this, scope == call);
         }
         RunScope run = scope == null ? null : scope.runScope();
         if (run != null) {
@@ -316,16 +322,61 @@ public final class WireRequest implements ModelCall.OpenRequest {
         return true;
     }
 
+    /**
+     * Sets what stops the exchange when the model call that it is a part of is left, in place of what was set before. If the
+     * call has been left already, it is stopped right now.
+     *
+     * @param whatStops stops it, silently; called any number of times, on any thread
+     */
+    public void stopsBy(Runnable whatStops) {
+        boolean late;
+        synchronized (this) {
+            stop = whatStops;
+            late = unwanted;
+        }
+        if (late) {
+            abandonAndStop();
+        }
+    }
+
     @Override
     public void abandon() {
+        abandon(() -> {});
+    }
+
+    @Override
+    public void abandonAndStop() {
+        synchronized (this) {
+            unwanted = true;
+        }
+        abandon(this::stop);
+    }
+
+    private void abandon(Runnable whatStops) {
         synchronized (this) {
             if (outlivesCall) {
                 return;
             }
         }
         // Where it is drained, the cancel has come, or is still on its way here.
-        if (!leave(() -> {})) {
+        if (!leave(whatStops)) {
             end(End.CANCEL);
+            whatStops.run();
+        }
+    }
+
+    private void stop() {
+        Runnable whatStops;
+        synchronized (this) {
+            whatStops = stop;
+        }
+        if (whatStops == null) {
+            return;
+        }
+        try {
+            whatStops.run();
+        } catch (Throwable failure) {
+            MeasuringFailures.report(PART, failure);
         }
     }
 

@@ -2,7 +2,6 @@ package io.fluxtally.usage.wire.webclient;
 
 import io.fluxtally.usage.UsageLimitExceededException;
 import io.fluxtally.usage.reactor.FluxTap;
-import io.fluxtally.usage.reactor.StreamListener;
 import io.fluxtally.usage.scope.MeasuringFailures;
 import io.fluxtally.usage.scope.UsageScope;
 import io.fluxtally.usage.wire.WireRequest;
@@ -12,10 +11,13 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.springframework.core.io.buffer.DataBuffer;
 import org.springframework.http.HttpHeaders;
+import org.springframework.http.MediaType;
 import org.springframework.web.reactive.function.client.ClientRequest;
 import org.springframework.web.reactive.function.client.ClientResponse;
 import org.springframework.web.reactive.function.client.ExchangeFilterFunction;
 import org.springframework.web.reactive.function.client.ExchangeFunction;
+import reactor.core.CoreSubscriber;
+import reactor.core.Scannable;
 import reactor.core.publisher.Mono;
 import reactor.util.context.ContextView;
 
@@ -23,8 +25,18 @@ import reactor.util.context.ContextView;
  * Taps a {@code WebClient}: {@code WebClient.builder().filter(new WireTapExchangeFilter(tap))}.
  *
  * <p>It finds the run in the Reactor {@code Context}, else on the thread that subscribes. Where the run has limits that are
- * reached, the exchange fails with a {@code UsageLimitExceededException}, and the request is not sent. Safe for use by any number of
- * threads.
+ * reached, the exchange fails with a {@code UsageLimitExceededException}, and the request is not sent.
+ *
+ * <p>Where a model call around it is captured ({@code UsageChatModel}, {@code ChatUsage}) and is cancelled or fails, its
+ * exchanges are cancelled here, unless they are to be {@linkplain io.fluxtally.usage.wire.Drain drained}. Some clients do
+ * not pass a cancel on while their provider is silent (Spring AI's OpenAI client and DashScope's, whose
+ * {@code windowUntil} waits for the next event), and the provider would go on. The client is told of nothing, and a half
+ * received event is let through first. So an exchange that is cancelled before its response came stays active in Spring's
+ * observation of the {@code WebClient}. Untouched are an exchange whose elements may go to others than that call, as
+ * behind {@code share()} or {@code block()}; a response that is no event stream once a part of it came; and any exchange
+ * without such a call around it: a run is no end to go by, since it may outlive any of its streams.
+ *
+ * <p>Safe for use by any number of threads.
  */
 public final class WireTapExchangeFilter implements ExchangeFilterFunction {
 
@@ -47,7 +59,7 @@ public final class WireTapExchangeFilter implements ExchangeFilterFunction {
             Mono<ClientResponse> exchange = next.exchange(request)
                     .map(response -> tapped(response, wire))
                     .doOnError(wire::failedToSend);
-            return tap.drain() == null ? exchange.doOnCancel(wire::cancelled) : new DrainedExchange(exchange, wire);
+            return new TappedExchange(exchange, wire);
         });
     }
 
@@ -69,14 +81,10 @@ public final class WireTapExchangeFilter implements ExchangeFilterFunction {
     private ClientResponse tapped(ClientResponse response, WireRequest wire) {
         try {
             HttpHeaders headers = response.headers().asHttpHeaders();
-            wire.responded(
-                    response.statusCode().value(),
-                    headers.getFirst(HttpHeaders.CONTENT_TYPE),
-                    headers.getFirst(HttpHeaders.CONTENT_ENCODING));
+            String contentType = headers.getFirst(HttpHeaders.CONTENT_TYPE);
+            wire.responded(response.statusCode().value(), contentType, headers.getFirst(HttpHeaders.CONTENT_ENCODING));
             return response.mutate()
-                    .body(body -> tap.drain() == null
-                            ? FluxTap.listen(body, context -> new BodyListener(wire))
-                            : new DrainedBody(body, wire))
+                    .body(body -> new TappedBody(body, wire, isEvents(contentType)))
                     .build();
         } catch (Throwable failure) {
             MeasuringFailures.report(PART, failure);
@@ -96,26 +104,24 @@ public final class WireTapExchangeFilter implements ExchangeFilterFunction {
         }
     }
 
-    private record BodyListener(WireRequest wire) implements StreamListener<DataBuffer> {
+    private static boolean isEvents(@Nullable String contentType) {
+        return contentType != null
+                && contentType.regionMatches(
+                        true, 0, MediaType.TEXT_EVENT_STREAM_VALUE, 0, MediaType.TEXT_EVENT_STREAM_VALUE.length());
+    }
 
-        @Override
-        public void onNext(DataBuffer buffer) {
-            hear(buffer, wire);
-        }
-
-        @Override
-        public void onComplete() {
-            wire.completed();
-        }
-
-        @Override
-        public void onError(Throwable error) {
-            wire.failed();
-        }
-
-        @Override
-        public void onCancel() {
-            wire.cancelled();
+    /**
+     * Lets a subscription be stopped when its model call is left, if what it is given goes nowhere but to that call: then
+     * nobody waits for it any more.
+     */
+    static <T extends CoreSubscriber<?> & Scannable> void stopsWithItsCall(
+            WireRequest wire, T subscriber, Runnable stop) {
+        try {
+            if (FluxTap.isInside(subscriber, UsageScope.KEY)) {
+                wire.stopsBy(stop);
+            }
+        } catch (Throwable failure) {
+            MeasuringFailures.report(PART, failure);
         }
     }
 }

@@ -8,6 +8,7 @@ import org.springframework.core.io.buffer.DataBufferUtils;
 import org.springframework.web.reactive.function.BodyExtractors;
 import org.springframework.web.reactive.function.client.ClientResponse;
 import reactor.core.CoreSubscriber;
+import reactor.core.Scannable;
 import reactor.core.publisher.BaseSubscriber;
 import reactor.core.publisher.Mono;
 import reactor.core.publisher.MonoOperator;
@@ -16,13 +17,14 @@ import reactor.util.context.Context;
 
 /**
  * An exchange whose response is awaited and read for a {@link WireRequest} alone when the downstream cancels before it is
- * there, as long as the request says so.
+ * there, as long as the request says so. When the model call behind it is left and the downstream does not cancel, it is
+ * stopped.
  */
-final class DrainedExchange extends MonoOperator<ClientResponse, ClientResponse> {
+final class TappedExchange extends MonoOperator<ClientResponse, ClientResponse> {
 
     private final WireRequest wire;
 
-    DrainedExchange(Mono<ClientResponse> exchange, WireRequest wire) {
+    TappedExchange(Mono<ClientResponse> exchange, WireRequest wire) {
         super(exchange);
         this.wire = wire;
     }
@@ -32,7 +34,7 @@ final class DrainedExchange extends MonoOperator<ClientResponse, ClientResponse>
         source.subscribe(new Awaiting(actual, wire));
     }
 
-    private static final class Awaiting implements CoreSubscriber<ClientResponse>, Subscription {
+    private static final class Awaiting implements CoreSubscriber<ClientResponse>, Subscription, Scannable {
 
         private final CoreSubscriber<? super ClientResponse> actual;
         private final WireRequest wire;
@@ -56,6 +58,7 @@ final class DrainedExchange extends MonoOperator<ClientResponse, ClientResponse>
         public void onSubscribe(Subscription subscription) {
             if (Operators.validate(upstream, subscription)) {
                 upstream = subscription;
+                WireTapExchangeFilter.stopsWithItsCall(wire, this, this::stop);
                 actual.onSubscribe(this);
             }
         }
@@ -112,7 +115,7 @@ final class DrainedExchange extends MonoOperator<ClientResponse, ClientResponse>
                 }
                 cancelled = true;
                 drains = wire.leave(exchange::cancel);
-                left = drains && !answered;
+                left |= drains && !answered;
             }
             if (drains) {
                 exchange.request(Long.MAX_VALUE);
@@ -122,12 +125,29 @@ final class DrainedExchange extends MonoOperator<ClientResponse, ClientResponse>
             }
         }
 
+        /** Stops it without a word to the downstream. A response that is there is stopped by its body. */
+        private void stop() {
+            synchronized (this) {
+                if (answered || left) {
+                    return;
+                }
+                left = true;
+            }
+            upstream().cancel();
+        }
+
         private Subscription upstream() {
             Subscription subscription = upstream;
             if (subscription == null) {
                 throw new IllegalStateException("a subscription is used before onSubscribe");
             }
             return subscription;
+        }
+
+        @Override
+        @SuppressWarnings("rawtypes") // as Scannable declares it
+        public @Nullable Object scanUnsafe(Attr key) {
+            return key == Attr.ACTUAL ? actual : key == Attr.PARENT ? upstream : null;
         }
     }
 

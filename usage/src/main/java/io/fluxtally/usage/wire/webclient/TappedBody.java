@@ -1,0 +1,187 @@
+package io.fluxtally.usage.wire.webclient;
+
+import io.fluxtally.usage.wire.WireRequest;
+import org.jspecify.annotations.Nullable;
+import org.reactivestreams.Subscription;
+import org.springframework.core.io.buffer.DataBuffer;
+import org.springframework.core.io.buffer.DataBufferUtils;
+import reactor.core.CoreSubscriber;
+import reactor.core.Scannable;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.FluxOperator;
+import reactor.core.publisher.Operators;
+import reactor.util.context.Context;
+
+/**
+ * A body that a {@link WireRequest} hears and that, when the downstream cancels, is read on for it alone as long as the
+ * request says so. When the model call behind it is left and the downstream does not cancel, it is stopped.
+ */
+final class TappedBody extends FluxOperator<DataBuffer, DataBuffer> {
+
+    private final WireRequest wire;
+    private final boolean isLines;
+
+    /**
+     * A body.
+     *
+     * @param isLines whether its reader holds nothing of it between two lines
+     */
+    TappedBody(Flux<DataBuffer> body, WireRequest wire, boolean isLines) {
+        super(body);
+        this.wire = wire;
+        this.isLines = isLines;
+    }
+
+    @Override
+    public void subscribe(CoreSubscriber<? super DataBuffer> actual) {
+        source.subscribe(new Reading(actual, wire, isLines));
+    }
+
+    private static final class Reading implements CoreSubscriber<DataBuffer>, Subscription, Scannable {
+
+        private final CoreSubscriber<? super DataBuffer> actual;
+        private final WireRequest wire;
+        private final boolean isLines;
+
+        private volatile boolean left;
+        private @Nullable Subscription upstream;
+
+        /** Whether the call behind it is left, and the body to be stopped as soon as it may. */
+        private boolean unwanted;
+
+        /** Whether the reader is at a buffer right now, or waits for more of what it holds already. */
+        private boolean isReading;
+
+        private boolean stopped;
+
+        Reading(CoreSubscriber<? super DataBuffer> actual, WireRequest wire, boolean isLines) {
+            this.actual = actual;
+            this.wire = wire;
+            this.isLines = isLines;
+        }
+
+        @Override
+        public Context currentContext() {
+            return actual.currentContext();
+        }
+
+        @Override
+        public void onSubscribe(Subscription subscription) {
+            if (Operators.validate(upstream, subscription)) {
+                upstream = subscription;
+                WireTapExchangeFilter.stopsWithItsCall(wire, this, this::stop);
+                actual.onSubscribe(this);
+            }
+        }
+
+        @Override
+        public void onNext(DataBuffer buffer) {
+            synchronized (this) {
+                if (stopped) {
+                    DataBufferUtils.release(buffer);
+                    return;
+                }
+                isReading = true;
+            }
+            WireTapExchangeFilter.hear(buffer, wire);
+            if (left) {
+                DataBufferUtils.release(buffer);
+                return;
+            }
+            boolean isBetweenLines = isLines && endsLine(buffer);
+            actual.onNext(buffer);
+            if (isBetweenLines && hasRead()) {
+                upstream().cancel();
+            }
+        }
+
+        private static boolean endsLine(DataBuffer buffer) {
+            int end = buffer.writePosition();
+            return end > buffer.readPosition() && buffer.getByte(end - 1) == '\n';
+        }
+
+        /** Takes note that the reader holds nothing, and returns whether that is where the body stops. */
+        private synchronized boolean hasRead() {
+            isReading = false;
+            return stopsNow();
+        }
+
+        private synchronized boolean isUnwanted() {
+            unwanted = true;
+            return stopsNow();
+        }
+
+        private synchronized boolean stopsNow() {
+            if (!unwanted || isReading || stopped) {
+                return false;
+            }
+            stopped = true;
+            return true;
+        }
+
+        /**
+         * Stops the body without a word to the downstream, which may wait for the next event to cancel, and may not be told
+         * of an end that was none. In the middle of an event it goes on until that is through: its reader holds buffers that
+         * it gives back then, or at an end, and would never otherwise.
+         */
+        private void stop() {
+            if (isUnwanted()) {
+                upstream().cancel();
+            }
+        }
+
+        @Override
+        public void onError(Throwable error) {
+            wire.failed();
+            if (passesOn()) {
+                actual.onError(error);
+            }
+        }
+
+        @Override
+        public void onComplete() {
+            wire.completed();
+            if (passesOn()) {
+                actual.onComplete();
+            }
+        }
+
+        private synchronized boolean passesOn() {
+            return !left && !stopped;
+        }
+
+        @Override
+        public void request(long n) {
+            upstream().request(n);
+        }
+
+        @Override
+        public void cancel() {
+            if (left) {
+                return;
+            }
+            Subscription body = upstream();
+            if (wire.leave(body::cancel)) {
+                left = true;
+                body.request(Long.MAX_VALUE);
+            } else {
+                body.cancel();
+                wire.cancelled();
+            }
+        }
+
+        private Subscription upstream() {
+            Subscription subscription = upstream;
+            if (subscription == null) {
+                throw new IllegalStateException("a subscription is used before onSubscribe");
+            }
+            return subscription;
+        }
+
+        @Override
+        @SuppressWarnings("rawtypes") // as Scannable declares it
+        public @Nullable Object scanUnsafe(Attr key) {
+            return key == Attr.ACTUAL ? actual : key == Attr.PARENT ? upstream : null;
+        }
+    }
+}
