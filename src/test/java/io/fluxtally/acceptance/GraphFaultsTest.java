@@ -499,4 +499,25 @@ class GraphFaultsTest {
             VirtualTimeScheduler.reset();
         }
     }
+
+    @ParameterizedTest(name = "{0}, {1}, tapped: {2}")
+    @MethodSource("everyWay")
+    @DisplayName("closes the connections of blocking calls that are not answered when the app leaves (T7)")
+    void leavingBlocked(Client client, Shape shape, boolean tapped) throws Exception {
+        try (SilentProvider provider = new SilentProvider(client, Silence.NO_HEAD, shape.requests)) {
+            CompiledGraph graph = shape.graph(
+                    ask(client, provider.server.baseUrl(), tapped), NodeConfig.DEFAULT.withRetry(Retry.max(9)));
+
+            Disposable app = run.wrap(graph.invoke(Map.of())).subscribe();
+            provider.awaitAsked();
+            app.dispose();
+
+            provider.awaitLeft();
+            assertThat(settled().requests())
+                    .hasSize(shape.requests)
+                    .extracting(RequestUsage::source, RequestUsage::outcome)
+                    .containsOnly(tuple(UsageSource.MISSING, RequestOutcome.FAILED));
+            assertThat(asked).hasValue(shape.requests);
+        }
+    }
 }

@@ -61,6 +61,12 @@ public sealed interface NodeResult
     /**
      * An update that blocking work makes, on a thread made for it. A cancelled run interrupts it. Model requests made in
      * it are booked to the node.
+     *
+     * <p>How soon an interrupt ends an HTTP request, its client decides. In Spring 6.2 the {@code RestClient} of Reactor
+     * Netty and that of the JDK give up at once while they wait for the head of a response, and close the connection. None of
+     * them notices while it waits for more of a body: Reactor Netty's goes on until its read timeout (10 s unless set), the
+     * JDK's and {@code SimpleClientHttpRequestFactory}, which notices no interrupt at all, until the provider sends or
+     * ends. Until then the request is in flight. So set a read timeout where that matters, or stream.
      */
     static NodeResult blocking(Callable<? extends Map<String, ?>> work) {
         return new Blocking(work);

@@ -15,7 +15,7 @@ import org.springframework.ai.chat.prompt.Prompt;
 
 /**
  * A node that asks a model and appends its answer, an {@code AssistantMessage}, to the state: streamed in a streamed run,
- * with a blocking call in any other.
+ * with a blocking call in any other. What a cancelled run does to that call, {@link NodeResult#blocking} says.
  *
  * <p>Safe for use by any number of threads if the model is.
  */
