@@ -8,14 +8,21 @@ import reactor.core.publisher.Mono;
 
 /**
  * One run of a graph that is saved as it goes, under an id of the app's own: what it has come to can be read, and it can be
- * resumed after an interrupt, an error, a cancellation or the death of its process.
+ * resumed after an interrupt, an error, a cancellation or the death of its process. It is one run, and no conversation:
+ * what a further run is to know of it is its input.
  *
- * <p>It is saved after each node that runs alone, sub-graphs' nodes included; branches that run at once are saved when they
- * have met or are all interrupted or done. A resumed run goes on from there, and so does its total. What runs again is
- * requested again and counted again; what does not is in the total once.
+ * <p>It is saved after each node that runs alone, once its outputs have been heard, sub-graphs' nodes included; branches
+ * that run at once are saved when they have met or are all interrupted or done. Each checkpoint holds the whole state and all
+ * requests, so that saving takes longer as these grow, and a thread keeps all of them until it is deleted. A resumed run goes
+ * on from the last one, and so does its total. What runs again is requested again and counted again; what does not is in the
+ * total once. Of a node whose sub-graph was interrupted the action is called again, to describe the sub-graph.
  *
- * <p>Immutable and safe for use by any number of threads. Errors are {@link CheckpointException}s where a run cannot be
- * saved or taken up, and {@link GraphRunException}s as of any run.
+ * <p>A run keeps its id, and a fork has that of the run it was copied from; resumed inside another run, new requests are
+ * under the other's.
+ *
+ * <p>Immutable and safe for use by any number of threads. A run that cannot be started or taken up fails with a
+ * {@link CheckpointException}, or with what its saver fails with; one that cannot be saved any more with a
+ * {@link GraphRunException}, as for any other reason, caused by one.
  */
 public final class GraphThread {
 

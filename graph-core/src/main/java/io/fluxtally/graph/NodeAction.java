@@ -1,8 +1,8 @@
 package io.fluxtally.graph;
 
 /**
- * What a node does. Called once for each time the run comes to the node, and for each retry again; must not keep anything of a run in itself, since
- * many runs use it at once.
+ * What a node does. Called once for each time the run comes to the node, and for each retry again; must not keep
+ * anything of a run in itself, since many runs use it at once.
  *
  * <p>Model requests that it makes are booked to the node: on the calling thread, and in whatever publisher it returns.
  */

@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -245,6 +246,72 @@ class InterruptTest {
         assertThat(end.state().list("inside")).isEqualTo(List.of("in", "x", "y(yes)"));
         assertThat(visited(end)).containsExactly("a", "c");
         assertThat(end.state().value("feedback")).isEmpty();
+    }
+
+    private static StateGraph hearing() {
+        return edges(
+                new StateGraph("hearing")
+                        .keyStrategy("feedback", KeyStrategy.APPEND)
+                        .addNode("y", (state, run) -> NodeResult.update("heard", List.copyOf(state.list("feedback")))),
+                "start > y",
+                "y > end");
+    }
+
+    /** The end of a run whose process died when it had been resumed, and that is resumed again. */
+    private NodeOutput resumedTwice(NodeAction subGraph) {
+        CompiledGraph graph = edges(
+                        new StateGraph("outer")
+                                .keyStrategy("feedback", KeyStrategy.APPEND)
+                                .addNode("sub", subGraph),
+                        "start > sub",
+                        "sub > end")
+                .compile(saved);
+        last(graph.thread("t").stream(Map.of()));
+        long waiting = graph.thread("t").last().block().number();
+        last(graph.thread("t").resumeStream(Map.of("feedback", "first")));
+        GraphThread died = graph.thread("t").fork(waiting + 1, "died").block();
+        return last(died.resumeStream(Map.of("feedback", "second")));
+    }
+
+    @Test
+    @DisplayName("keeps what a person said if its process dies before it has used it, beside what is said then")
+    void feedbackOfBoth() {
+        CompiledGraph inner = hearing().compile(CompileConfig.DEFAULT.withInterruptBefore("y"));
+
+        assertThat(resumedTwice(inner.asNode()).state().list("heard")).isEqualTo(List.of("first", "second"));
+    }
+
+    @Test
+    @DisplayName("keeps what a person said in a state of its own, and takes the rest where the run is")
+    void feedbackOfBothInOwnState() {
+        CompiledGraph inner = hearing().compile(CompileConfig.DEFAULT.withInterruptBefore("y"));
+
+        NodeOutput end = resumedTwice(inner.asNode(state -> Map.of(), state -> Map.of("inside", state.list("heard"))));
+
+        // The run waits nowhere any more when the second is said, so that is for the graph that was run.
+        assertThat(end.state().list("inside")).isEqualTo(List.of("first"));
+        assertThat(end.state().list("feedback")).isEqualTo(List.of("second"));
+    }
+
+    @Test
+    @DisplayName("does not ask a branch again where it goes that had come to the join")
+    void finishedBranch() {
+        AtomicInteger asked = new AtomicInteger();
+        CompiledGraph graph = edges(
+                        graph("fork", "a", "b", "join"), "start > fork", "fork > a b", "a > join", "join > end")
+                .addConditionalEdges(
+                        "b",
+                        state -> {
+                            asked.incrementAndGet();
+                            return "on";
+                        },
+                        Map.of("on", "join"))
+                .compile(saved.withInterruptBefore("a"));
+
+        last(graph.thread("t").stream(Map.of()));
+        last(graph.thread("t").resumeStream(Map.of()));
+
+        assertThat(asked).hasValue(1);
     }
 
     @Test

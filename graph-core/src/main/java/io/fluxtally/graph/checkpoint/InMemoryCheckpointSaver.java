@@ -10,7 +10,7 @@ import reactor.core.publisher.Mono;
 
 /**
  * Keeps checkpoints in the memory of this process, each as the text that a database would have, until they are
- * {@linkplain #delete deleted}. Safe for use by any number of threads.
+ * {@linkplain #delete deleted}: what a run with many steps keeps here grows with the square of them. Safe for use by any number of threads.
  */
 public final class InMemoryCheckpointSaver implements CheckpointSaver {
 
