@@ -6,80 +6,124 @@ import io.fluxtally.usage.UsageLimits;
 import io.fluxtally.usage.scope.UsageRecorder;
 import java.util.Objects;
 import java.util.Set;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
-/**
- * Settings of a compiled graph. Immutable.
- *
- * @param maxIterations how many node executions a run may have, those of its branches included; a sub-graph has its own
- * @param maxRounds the rounds of an agent that maxIterations come from, for an error to name; null where they are not
- *     counted in rounds
- * @param recorder where requests are booked, beside the run; those that the wire tap sees go to the tap's own
- * @param agent the agent that the graph is, or null
- * @param maxParallel how many branches of a fan-out run at once; the others begin in their order as these end
- * @param limits how much each run may use, with all that it is made of; those of a run that it is a part of hold beside
- * @param checkpoints where runs are saved, or null; those of a sub-graph are saved with the run that they are a part of
- * @param serializer makes the values of the state into JSON when a run is saved
- * @param interruptBefore nodes before which a run is interrupted each time that it comes to them
- * @param interruptAfter nodes after which a run is interrupted each time that they have run
- */
-public record CompileConfig(
-        long maxIterations,
-        @Nullable Integer maxRounds,
-        UsageRecorder recorder,
-        @Nullable String agent,
-        int maxParallel,
-        UsageLimits limits,
-        @Nullable CheckpointSaver checkpoints,
-        StateSerializer serializer,
-        Set<String> interruptBefore,
-        Set<String> interruptAfter) {
+/** Settings of a compiled graph. Immutable, and safe for use by any number of threads. */
+public final class CompileConfig {
 
     /** At most 1,000 node executions, the recorder of this process, no agent, at most 256 branches at once, no limits on usage, not saved, never interrupted. */
-    public static final CompileConfig DEFAULT = new CompileConfig(
-            1_000,
-            null,
-            UsageRecorder.shared(),
-            null,
-            256,
-            UsageLimits.NONE,
-            null,
-            StateSerializer.DEFAULT,
-            Set.of(),
-            Set.of());
+    public static final CompileConfig DEFAULT = new CompileConfig(new Settings());
 
-    /**
-     * Checks the settings.
-     *
-     * @throws IllegalArgumentException if maxIterations or maxParallel is less than 1
-     */
-    public CompileConfig {
-        Objects.requireNonNull(recorder, "recorder");
-        Objects.requireNonNull(limits, "limits");
-        Objects.requireNonNull(serializer, "serializer");
-        interruptBefore = Set.copyOf(interruptBefore);
-        interruptAfter = Set.copyOf(interruptAfter);
-        if (maxIterations < 1) {
-            throw new IllegalArgumentException("maxIterations must be 1 or more, but is " + maxIterations);
-        }
-        if (maxParallel < 1) {
-            throw new IllegalArgumentException("maxParallel must be 1 or more, but is " + maxParallel);
+    /** What is set; written only before it is handed to its config. */
+    private static final class Settings {
+
+        private long maxIterations = 1_000;
+        private @Nullable Integer maxRounds;
+        private UsageRecorder recorder = UsageRecorder.shared();
+        private @Nullable String agent;
+        private int maxParallel = 256;
+        private UsageLimits limits = UsageLimits.NONE;
+        private @Nullable CheckpointSaver checkpoints;
+        private StateSerializer serializer = StateSerializer.DEFAULT;
+        private Set<String> interruptBefore = Set.of();
+        private Set<String> interruptAfter = Set.of();
+
+        Settings copy() {
+            Settings copy = new Settings();
+            copy.maxIterations = maxIterations;
+            copy.maxRounds = maxRounds;
+            copy.recorder = recorder;
+            copy.agent = agent;
+            copy.maxParallel = maxParallel;
+            copy.limits = limits;
+            copy.checkpoints = checkpoints;
+            copy.serializer = serializer;
+            copy.interruptBefore = interruptBefore;
+            copy.interruptAfter = interruptAfter;
+            return copy;
         }
     }
 
-    /** The same settings with another limit on node executions. */
+    private final Settings settings;
+
+    private CompileConfig(Settings settings) {
+        this.settings = settings;
+    }
+
+    private CompileConfig with(Consumer<Settings> change) {
+        Settings changed = settings.copy();
+        change.accept(changed);
+        return new CompileConfig(changed);
+    }
+
+    private static void checkPositive(String name, long value) {
+        if (value < 1) {
+            throw new IllegalArgumentException("%s must be 1 or more, but is %d".formatted(name, value));
+        }
+    }
+
+    /** How many node executions a run may have, those of its branches included; a sub-graph has its own. */
+    public long maxIterations() {
+        return settings.maxIterations;
+    }
+
+    /** The rounds of an agent that the node executions come from, for an error to name; null where they are not counted in rounds. */
+    public @Nullable Integer maxRounds() {
+        return settings.maxRounds;
+    }
+
+    /** Where requests are booked, beside the run; those that the wire tap sees go to the tap's own. */
+    public UsageRecorder recorder() {
+        return settings.recorder;
+    }
+
+    /** The agent that the graph is, or null. */
+    public @Nullable String agent() {
+        return settings.agent;
+    }
+
+    /** How many branches of a fan-out run at once; the others begin in their order as these end. */
+    public int maxParallel() {
+        return settings.maxParallel;
+    }
+
+    /** How much each run may use, with all that it is made of; those of a run that it is a part of hold beside. */
+    public UsageLimits limits() {
+        return settings.limits;
+    }
+
+    /** Where runs are saved, or null; those of a sub-graph are saved with the run that they are a part of. */
+    public @Nullable CheckpointSaver checkpoints() {
+        return settings.checkpoints;
+    }
+
+    /** Makes the values of the state into JSON when a run is saved. */
+    public StateSerializer serializer() {
+        return settings.serializer;
+    }
+
+    /** The nodes before which a run is interrupted each time that it comes to them. */
+    public Set<String> interruptBefore() {
+        return settings.interruptBefore;
+    }
+
+    /** The nodes after which a run is interrupted each time that they have run. */
+    public Set<String> interruptAfter() {
+        return settings.interruptAfter;
+    }
+
+    /**
+     * The same settings with another limit on node executions.
+     *
+     * @throws IllegalArgumentException if it is less than 1
+     */
     public CompileConfig withMaxIterations(long value) {
-        return new CompileConfig(
-                value,
-                null,
-                recorder,
-                agent,
-                maxParallel,
-                limits,
-                checkpoints,
-                serializer,
-                interruptBefore,
-                interruptAfter);
+        checkPositive("maxIterations", value);
+        return with(changed -> {
+            changed.maxIterations = value;
+            changed.maxRounds = null;
+        });
     }
 
     /**
@@ -89,65 +133,32 @@ public record CompileConfig(
      * @throws IllegalArgumentException if it is less than 1
      */
     public CompileConfig withMaxRounds(int value) {
-        if (value < 1) {
-            throw new IllegalArgumentException("maxRounds must be 1 or more, but is " + value);
-        }
-        return new CompileConfig(
-                value * 2L - 1,
-                value,
-                recorder,
-                agent,
-                maxParallel,
-                limits,
-                checkpoints,
-                serializer,
-                interruptBefore,
-                interruptAfter);
+        checkPositive("maxRounds", value);
+        return with(changed -> {
+            changed.maxIterations = value * 2L - 1;
+            changed.maxRounds = value;
+        });
     }
 
     /** The same settings with another recorder. */
     public CompileConfig withRecorder(UsageRecorder value) {
-        return new CompileConfig(
-                maxIterations,
-                maxRounds,
-                value,
-                agent,
-                maxParallel,
-                limits,
-                checkpoints,
-                serializer,
-                interruptBefore,
-                interruptAfter);
+        Objects.requireNonNull(value, "recorder");
+        return with(changed -> changed.recorder = value);
     }
 
     /** The same settings for an agent of the given name. */
     public CompileConfig withAgent(@Nullable String value) {
-        return new CompileConfig(
-                maxIterations,
-                maxRounds,
-                recorder,
-                value,
-                maxParallel,
-                limits,
-                checkpoints,
-                serializer,
-                interruptBefore,
-                interruptAfter);
+        return with(changed -> changed.agent = value);
     }
 
-    /** The same settings with another limit on branches at once. */
+    /**
+     * The same settings with another limit on branches at once.
+     *
+     * @throws IllegalArgumentException if it is less than 1
+     */
     public CompileConfig withMaxParallel(int value) {
-        return new CompileConfig(
-                maxIterations,
-                maxRounds,
-                recorder,
-                agent,
-                value,
-                limits,
-                checkpoints,
-                serializer,
-                interruptBefore,
-                interruptAfter);
+        checkPositive("maxParallel", value);
+        return with(changed -> changed.maxParallel = value);
     }
 
     /**
@@ -156,17 +167,8 @@ public record CompileConfig(
      * counted, but refused only where the wire tap sees it; {@link GraphRunnerContext#capture} makes it one that is.
      */
     public CompileConfig withLimits(UsageLimits value) {
-        return new CompileConfig(
-                maxIterations,
-                maxRounds,
-                recorder,
-                agent,
-                maxParallel,
-                value,
-                checkpoints,
-                serializer,
-                interruptBefore,
-                interruptAfter);
+        Objects.requireNonNull(value, "limits");
+        return with(changed -> changed.limits = value);
     }
 
     /**
@@ -174,32 +176,14 @@ public record CompileConfig(
      * of its state must be such as the {@linkplain #withSerializer serializer} takes.
      */
     public CompileConfig withCheckpoints(CheckpointSaver value) {
-        return new CompileConfig(
-                maxIterations,
-                maxRounds,
-                recorder,
-                agent,
-                maxParallel,
-                limits,
-                Objects.requireNonNull(value, "checkpoints"),
-                serializer,
-                interruptBefore,
-                interruptAfter);
+        Objects.requireNonNull(value, "checkpoints");
+        return with(changed -> changed.checkpoints = value);
     }
 
     /** The same settings with another serializer, for a state that has values of the app's own types. */
     public CompileConfig withSerializer(StateSerializer value) {
-        return new CompileConfig(
-                maxIterations,
-                maxRounds,
-                recorder,
-                agent,
-                maxParallel,
-                limits,
-                checkpoints,
-                value,
-                interruptBefore,
-                interruptAfter);
+        Objects.requireNonNull(value, "serializer");
+        return with(changed -> changed.serializer = value);
     }
 
     /**
@@ -207,31 +191,13 @@ public record CompileConfig(
      * {@link InterruptedOutput}. Branches that run beside go on until they are interrupted too, or done.
      */
     public CompileConfig withInterruptBefore(String... nodes) {
-        return new CompileConfig(
-                maxIterations,
-                maxRounds,
-                recorder,
-                agent,
-                maxParallel,
-                limits,
-                checkpoints,
-                serializer,
-                Set.of(nodes),
-                interruptAfter);
+        Set<String> names = Set.of(nodes);
+        return with(changed -> changed.interruptBefore = names);
     }
 
     /** The same settings with other nodes after which a run is interrupted, before it is decided where it goes on. */
     public CompileConfig withInterruptAfter(String... nodes) {
-        return new CompileConfig(
-                maxIterations,
-                maxRounds,
-                recorder,
-                agent,
-                maxParallel,
-                limits,
-                checkpoints,
-                serializer,
-                interruptBefore,
-                Set.of(nodes));
+        Set<String> names = Set.of(nodes);
+        return with(changed -> changed.interruptAfter = names);
     }
 }

@@ -31,7 +31,7 @@ import reactor.core.scheduler.Schedulers;
 @Timeout(120)
 class ConcurrentRunsTest {
 
-    private static final int RUNS = 200;
+    private static final int RUNS = 1_000;
 
     /** Answers the question {@code n} in three turns billed by n, so that no two runs are billed the same. */
     private static final class ByQuestion implements ChatModel {
