@@ -1,16 +1,12 @@
 package io.fluxtally.usage.wire.webclient;
 
 import io.fluxtally.usage.wire.WireRequest;
-import org.jspecify.annotations.Nullable;
 import org.reactivestreams.Subscription;
 import org.springframework.core.io.buffer.DataBuffer;
 import org.springframework.core.io.buffer.DataBufferUtils;
 import reactor.core.CoreSubscriber;
-import reactor.core.Scannable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.FluxOperator;
-import reactor.core.publisher.Operators;
-import reactor.util.context.Context;
 
 /**
  * A body that a {@link WireRequest} hears and that, when the downstream cancels, is read on for it alone as long as the
@@ -37,14 +33,11 @@ final class TappedBody extends FluxOperator<DataBuffer, DataBuffer> {
         source.subscribe(new Reading(actual, wire, isLines));
     }
 
-    private static final class Reading implements CoreSubscriber<DataBuffer>, Subscription, Scannable {
+    private static final class Reading extends TappedSubscriber<DataBuffer> {
 
-        private final CoreSubscriber<? super DataBuffer> actual;
-        private final WireRequest wire;
         private final boolean isLines;
 
         private volatile boolean left;
-        private @Nullable Subscription upstream;
 
         /** Whether the call behind it is left, and the body to be stopped as soon as it may. */
         private boolean unwanted;
@@ -55,23 +48,8 @@ final class TappedBody extends FluxOperator<DataBuffer, DataBuffer> {
         private boolean stopped;
 
         Reading(CoreSubscriber<? super DataBuffer> actual, WireRequest wire, boolean isLines) {
-            this.actual = actual;
-            this.wire = wire;
+            super(actual, wire);
             this.isLines = isLines;
-        }
-
-        @Override
-        public Context currentContext() {
-            return actual.currentContext();
-        }
-
-        @Override
-        public void onSubscribe(Subscription subscription) {
-            if (Operators.validate(upstream, subscription)) {
-                upstream = subscription;
-                WireTapExchangeFilter.stopsWithItsCall(wire, this, this::stop);
-                actual.onSubscribe(this);
-            }
         }
 
         @Override
@@ -124,7 +102,8 @@ final class TappedBody extends FluxOperator<DataBuffer, DataBuffer> {
          * of an end that was none. In the middle of an event it goes on until that is through: its reader holds buffers that
          * it gives back then, or at an end, and would never otherwise.
          */
-        private void stop() {
+        @Override
+        void stop() {
             if (isUnwanted()) {
                 upstream().cancel();
             }
@@ -151,11 +130,6 @@ final class TappedBody extends FluxOperator<DataBuffer, DataBuffer> {
         }
 
         @Override
-        public void request(long n) {
-            upstream().request(n);
-        }
-
-        @Override
         public void cancel() {
             if (left) {
                 return;
@@ -168,20 +142,6 @@ final class TappedBody extends FluxOperator<DataBuffer, DataBuffer> {
                 body.cancel();
                 wire.cancelled();
             }
-        }
-
-        private Subscription upstream() {
-            Subscription subscription = upstream;
-            if (subscription == null) {
-                throw new IllegalStateException("a subscription is used before onSubscribe");
-            }
-            return subscription;
-        }
-
-        @Override
-        @SuppressWarnings("rawtypes") // as Scannable declares it
-        public @Nullable Object scanUnsafe(Attr key) {
-            return key == Attr.ACTUAL ? actual : key == Attr.PARENT ? upstream : null;
         }
     }
 }

@@ -1,18 +1,15 @@
 package io.fluxtally.usage.wire.webclient;
 
 import io.fluxtally.usage.wire.WireRequest;
-import org.jspecify.annotations.Nullable;
 import org.reactivestreams.Subscription;
 import org.springframework.core.io.buffer.DataBuffer;
 import org.springframework.core.io.buffer.DataBufferUtils;
 import org.springframework.web.reactive.function.BodyExtractors;
 import org.springframework.web.reactive.function.client.ClientResponse;
 import reactor.core.CoreSubscriber;
-import reactor.core.Scannable;
 import reactor.core.publisher.BaseSubscriber;
 import reactor.core.publisher.Mono;
 import reactor.core.publisher.MonoOperator;
-import reactor.core.publisher.Operators;
 import reactor.util.context.Context;
 
 /**
@@ -34,33 +31,14 @@ final class TappedExchange extends MonoOperator<ClientResponse, ClientResponse> 
         source.subscribe(new Awaiting(actual, wire));
     }
 
-    private static final class Awaiting implements CoreSubscriber<ClientResponse>, Subscription, Scannable {
-
-        private final CoreSubscriber<? super ClientResponse> actual;
-        private final WireRequest wire;
+    private static final class Awaiting extends TappedSubscriber<ClientResponse> {
 
         private boolean cancelled;
         private boolean left;
         private boolean answered;
-        private @Nullable Subscription upstream;
 
         Awaiting(CoreSubscriber<? super ClientResponse> actual, WireRequest wire) {
-            this.actual = actual;
-            this.wire = wire;
-        }
-
-        @Override
-        public Context currentContext() {
-            return actual.currentContext();
-        }
-
-        @Override
-        public void onSubscribe(Subscription subscription) {
-            if (Operators.validate(upstream, subscription)) {
-                upstream = subscription;
-                WireTapExchangeFilter.stopsWithItsCall(wire, this, this::stop);
-                actual.onSubscribe(this);
-            }
+            super(actual, wire);
         }
 
         @Override
@@ -101,11 +79,6 @@ final class TappedExchange extends MonoOperator<ClientResponse, ClientResponse> 
         }
 
         @Override
-        public void request(long n) {
-            upstream().request(n);
-        }
-
-        @Override
         public void cancel() {
             Subscription exchange = upstream();
             boolean drains;
@@ -126,7 +99,8 @@ final class TappedExchange extends MonoOperator<ClientResponse, ClientResponse> 
         }
 
         /** Stops it without a word to the downstream. A response that is there is stopped by its body. */
-        private void stop() {
+        @Override
+        void stop() {
             synchronized (this) {
                 if (answered || left) {
                     return;
@@ -134,20 +108,6 @@ final class TappedExchange extends MonoOperator<ClientResponse, ClientResponse> 
                 left = true;
             }
             upstream().cancel();
-        }
-
-        private Subscription upstream() {
-            Subscription subscription = upstream;
-            if (subscription == null) {
-                throw new IllegalStateException("a subscription is used before onSubscribe");
-            }
-            return subscription;
-        }
-
-        @Override
-        @SuppressWarnings("rawtypes") // as Scannable declares it
-        public @Nullable Object scanUnsafe(Attr key) {
-            return key == Attr.ACTUAL ? actual : key == Attr.PARENT ? upstream : null;
         }
     }
 
