@@ -1,7 +1,6 @@
 package io.fluxtally.alibaba;
 
 import io.fluxtally.usage.chat.ChatUsage;
-import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.reactivestreams.Subscription;
 import reactor.core.CoreSubscriber;
@@ -49,12 +48,7 @@ final class NodeFlux<T> extends FluxOperator<T, T> {
     @Override
     public void subscribe(CoreSubscriber<? super T> actual) {
         NodeSubscriber<T> subscriber = new NodeSubscriber<>(actual, node);
-        RunThread.Frame frame = RunThread.bind(node);
-        try {
-            source.subscribe(subscriber);
-        } finally {
-            RunThread.unbind(frame);
-        }
+        RunThread.inside(node, () -> source.subscribe(subscriber));
     }
 
     private static final class NodeSubscriber<T> implements CoreSubscriber<T>, Subscription, Scannable {
@@ -78,7 +72,7 @@ final class NodeFlux<T> extends FluxOperator<T, T> {
         @Override
         public void onSubscribe(Subscription subscription) {
             upstream = subscription;
-            inGraph(() -> actual.onSubscribe(this));
+            RunThread.inside(node.run(), () -> actual.onSubscribe(this));
         }
 
         @Override
@@ -94,43 +88,27 @@ final class NodeFlux<T> extends FluxOperator<T, T> {
 
         @Override
         public void onError(Throwable error) {
-            inGraph(() -> actual.onError(error));
+            RunThread.inside(node.run(), () -> actual.onError(error));
         }
 
         @Override
         public void onComplete() {
-            inGraph(actual::onComplete);
-        }
-
-        private void inGraph(Runnable signal) {
-            RunThread.Frame frame = RunThread.bind(node.run());
-            try {
-                signal.run();
-            } finally {
-                RunThread.unbind(frame);
-            }
+            RunThread.inside(node.run(), actual::onComplete);
         }
 
         @Override
         public void request(long n) {
-            inNode(subscription -> subscription.request(n));
+            Subscription subscription = upstream;
+            if (subscription != null) {
+                RunThread.inside(node, () -> subscription.request(n));
+            }
         }
 
         @Override
         public void cancel() {
-            inNode(Subscription::cancel);
-        }
-
-        private void inNode(Consumer<Subscription> signal) {
             Subscription subscription = upstream;
-            if (subscription == null) {
-                return;
-            }
-            RunThread.Frame frame = RunThread.bind(node);
-            try {
-                signal.accept(subscription);
-            } finally {
-                RunThread.unbind(frame);
+            if (subscription != null) {
+                RunThread.inside(node, subscription::cancel);
             }
         }
 

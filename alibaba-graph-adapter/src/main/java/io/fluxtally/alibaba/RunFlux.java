@@ -43,12 +43,7 @@ final class RunFlux<T> extends FluxOperator<T, T> {
             return;
         }
         RunSubscriber<T> subscriber = new RunSubscriber<>(actual, run, completing);
-        RunThread.Frame frame = RunThread.bind(run);
-        try {
-            source.subscribe(subscriber);
-        } finally {
-            RunThread.unbind(frame);
-        }
+        RunThread.inside(run, () -> source.subscribe(subscriber));
     }
 
     private static final class RunSubscriber<T> implements CoreSubscriber<T>, Subscription, Scannable {
@@ -106,7 +101,7 @@ final class RunFlux<T> extends FluxOperator<T, T> {
         public void request(long n) {
             Subscription subscription = upstream;
             if (subscription != null) {
-                inGraph(() -> subscription.request(n));
+                RunThread.inside(run, () -> subscription.request(n));
             }
         }
 
@@ -114,16 +109,7 @@ final class RunFlux<T> extends FluxOperator<T, T> {
         public void cancel() {
             Subscription subscription = upstream;
             if (subscription != null) {
-                inGraph(subscription::cancel);
-            }
-        }
-
-        private void inGraph(Runnable signal) {
-            RunThread.Frame frame = RunThread.bind(run);
-            try {
-                signal.run();
-            } finally {
-                RunThread.unbind(frame);
+                RunThread.inside(run, subscription::cancel);
             }
         }
 

@@ -72,6 +72,24 @@ final class RunThread {
         set(frame.previous, frame.before);
     }
 
+    /** Runs something for a run's graph. */
+    static void inside(GraphRun run, Runnable work) {
+        inside(bind(run), work);
+    }
+
+    /** Runs something for a node. */
+    static void inside(NodeRun node, Runnable work) {
+        inside(bind(node), work);
+    }
+
+    private static void inside(Frame frame, Runnable work) {
+        try {
+            work.run();
+        } finally {
+            unbind(frame);
+        }
+    }
+
     /**
      * Runs what the app does with an output of a run: on the same thread, but in none of the run's scopes.
      *
