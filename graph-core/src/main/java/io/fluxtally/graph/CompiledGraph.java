@@ -147,8 +147,7 @@ public final class CompiledGraph {
 
     private Flux<NodeOutput> run(Map<String, ?> input, boolean streaming) {
         if (config.checkpoints() != null) {
-            input.keySet().forEach(key -> GraphValidation.checkKey(name, key));
-            return Flux.defer(() -> start(UUID.randomUUID().toString(), input, streaming));
+            return start(null, input, streaming);
         }
         if (!config.interruptBefore().isEmpty() || !config.interruptAfter().isEmpty()) {
             checkpoints();
@@ -161,12 +160,13 @@ public final class CompiledGraph {
         });
     }
 
-    /** Starts a run that is saved in a thread. */
-    Flux<NodeOutput> start(String threadId, Map<String, ?> input, boolean streaming) {
+    /** Starts a run that is saved in the given thread, or if it is null, in one of a random id for each subscription. */
+    Flux<NodeOutput> start(@Nullable String threadId, Map<String, ?> input, boolean streaming) {
         GraphState state = begin(input);
         return Flux.deferContextual(context -> {
             RunScope scope = openScope(context, null);
-            return saved(threadId, 0, saved -> new GraphRunnerContext(this, scope, streaming, state, saved))
+            String thread = threadId == null ? UUID.randomUUID().toString() : threadId;
+            return saved(thread, 0, saved -> new GraphRunnerContext(this, scope, streaming, state, saved))
                     .contextWrite(scope::writeTo);
         });
     }

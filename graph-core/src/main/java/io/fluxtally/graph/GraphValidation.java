@@ -47,10 +47,8 @@ final class GraphValidation {
 
     static void checkSubGraphs(
             String graph, Map<String, StateGraph.Node> nodes, Map<String, KeyStrategy> keyStrategies) {
-        nodes.forEach((node, definition) -> {
-            checkSubGraph(graph, node, definition.action(), keyStrategies);
-            definition.config().fallbacks().forEach(fallback -> checkSubGraph(graph, node, fallback, keyStrategies));
-        });
+        nodes.forEach((node, definition) ->
+                definition.actions().forEach(action -> checkSubGraph(graph, node, action, keyStrategies)));
     }
 
     static void checkInterrupts(String graph, Set<String> nodes, CompileConfig config) {

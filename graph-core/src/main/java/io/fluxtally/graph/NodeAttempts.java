@@ -21,7 +21,7 @@ import reactor.util.context.ContextView;
 final class NodeAttempts {
 
     private final String node;
-    private final StateGraph.Node definition;
+    private final List<NodeAction> actions;
     private final NodeConfig config;
     private final GraphRunnerContext run;
     private final RunScope scope;
@@ -41,18 +41,20 @@ final class NodeAttempts {
     /**
      * The attempts of an execution.
      *
+     * @param actions the node's action, and behind it what runs instead
      * @param scope the scope of the execution
      * @param work makes one attempt at an action
      */
     NodeAttempts(
             String node,
-            StateGraph.Node definition,
+            List<NodeAction> actions,
+            NodeConfig config,
             GraphRunnerContext run,
             RunScope scope,
             BiFunction<NodeAttempt, NodeAction, Flux<NodeOutput>> work) {
         this.node = node;
-        this.definition = definition;
-        this.config = definition.config();
+        this.actions = actions;
+        this.config = config;
         this.run = run;
         this.scope = scope;
         this.work = work;
@@ -61,9 +63,6 @@ final class NodeAttempts {
 
     /** The outputs of all attempts, until one has not failed. */
     Flux<NodeOutput> outputs() {
-        List<NodeAction> actions = new ArrayList<>(config.fallbacks().size() + 1);
-        actions.add(definition.action());
-        actions.addAll(config.fallbacks());
         // That whose sub-graph was saved; those before it have failed.
         int first = Math.min(run.savedAction(), actions.size() - 1);
         Flux<NodeOutput> outputs = attempts(actions.get(first), first);

@@ -63,8 +63,8 @@ public record NodeConfig(
      * {@code Retry.backoff(3, Duration.ofSeconds(1))}. All attempts are one execution of the node, in one round; a later
      * one begins when its outputs are asked for, on the thread of the spec's back-off unless the node has a scheduler.
      *
-     * <p>A refusal by a limit on usage or on node executions is not retried, whatever the spec says: trying again cannot
-     * change it.
+     * <p>A refusal by a limit on usage or on node executions is not retried, nor a run that could not be saved, whatever the
+     * spec says: trying again cannot change it.
      */
     public NodeConfig withRetry(@Nullable Retry value) {
         return new NodeConfig(scheduler, timeout, value, fallbacks);
@@ -73,7 +73,7 @@ public record NodeConfig(
     /**
      * The same settings with one more action that runs instead of the node, once that and the fallbacks so far have
      * failed. It has the node's scheduler and timeout and is retried like it; it runs after any failure, a refusal by a
-     * limit too.
+     * limit too, but not when the run could not be saved.
      */
     public NodeConfig withFallback(NodeAction value) {
         List<NodeAction> all = new ArrayList<>(fallbacks);

@@ -6,6 +6,7 @@ import io.fluxtally.usage.scope.BlockingWork;
 import io.fluxtally.usage.scope.RunScope;
 import io.fluxtally.usage.scope.UsageScope;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.Callable;
@@ -24,11 +25,13 @@ import reactor.core.scheduler.Schedulers;
 final class NodeExecutor {
 
     private final String node;
-    private final StateGraph.Node definition;
+    private final NodeConfig config;
+    private final List<NodeAction> actions;
 
     NodeExecutor(String node, StateGraph.Node definition) {
         this.node = node;
-        this.definition = definition;
+        this.config = definition.config();
+        this.actions = definition.actions();
     }
 
     /** The outputs of one execution, which begins when the first of them is requested. */
@@ -36,7 +39,12 @@ final class NodeExecutor {
         return onDemand(
                 run,
                 it -> new NodeAttempts(
-                                node, definition, it, it.enter(node), (attempt, action) -> attempt(it, attempt, action))
+                                node,
+                                actions,
+                                config,
+                                it,
+                                it.enter(node),
+                                (attempt, action) -> attempt(it, attempt, action))
                         .outputs());
     }
 
@@ -79,8 +87,7 @@ final class NodeExecutor {
         }
         if (result instanceof NodeResult.Blocking blocking) {
             // One of the node's own it is on already.
-            Scheduler worker =
-                    definition.config().scheduler() == null ? Schedulers.boundedElastic() : Schedulers.immediate();
+            Scheduler worker = config.scheduler() == null ? Schedulers.boundedElastic() : Schedulers.immediate();
             return whenThere(run, attempt, BlockingWork.on(worker, scope, inTime(run, attempt, blocking.work())));
         }
         if (result instanceof NodeResult.SubGraph sub) {

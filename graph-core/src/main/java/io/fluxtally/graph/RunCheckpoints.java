@@ -6,6 +6,8 @@ import io.fluxtally.graph.checkpoint.CheckpointException;
 import io.fluxtally.graph.checkpoint.CheckpointSaver;
 import io.fluxtally.graph.checkpoint.StateSerializer;
 import java.time.Instant;
+import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -72,9 +74,13 @@ final class RunCheckpoints {
     private Mono<NodeOutput> interrupted() {
         return run.isInterrupted()
                 ? saveLast(Checkpoint.Status.INTERRUPTED)
-                        .then(Mono.fromSupplier(() -> new InterruptedOutput(
-                                run, threadId, run.position().interrupts())))
+                        .then(Mono.fromSupplier(() -> new InterruptedOutput(run, threadId, interrupts())))
                 : Mono.empty();
+    }
+
+    /** Where the run waited when it was saved last. */
+    private List<Interrupt> interrupts() {
+        return Objects.requireNonNull(position, "position").interrupts();
     }
 
     /** Saves the run after a step of it, or of a sub-graph of its, unless it waits: then it is saved when all waits. */

@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.TreeMap;
 import java.util.function.Function;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -54,7 +55,13 @@ public final class StateGraph {
     }
 
     /** A node's action and its settings. */
-    record Node(NodeAction action, NodeConfig config) {}
+    record Node(NodeAction action, NodeConfig config) {
+
+        /** The action, and behind it what runs instead. */
+        List<NodeAction> actions() {
+            return Stream.concat(Stream.of(action), config.fallbacks().stream()).toList();
+        }
+    }
 
     private final String name;
     private final Map<String, Node> nodes = new LinkedHashMap<>();

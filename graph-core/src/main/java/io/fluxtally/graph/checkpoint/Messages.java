@@ -59,8 +59,9 @@ final class Messages {
             json.put("text", message.getText());
         }
         message.getMetadata().forEach((key, element) -> {
-            if (!key.equals(OWN_TYPE) && serializer.canWrite(element)) {
-                json.withObjectProperty("metadata").set(key, serializer.write(element));
+            JsonNode written = key.equals(OWN_TYPE) ? null : serializer.writeIfKnown(element);
+            if (written != null) {
+                json.withObjectProperty("metadata").set(key, written);
             }
         });
         if (message instanceof UserMessage user) {

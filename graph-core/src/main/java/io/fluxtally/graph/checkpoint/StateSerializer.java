@@ -190,13 +190,13 @@ public final class StateSerializer {
                         .formatted(value.getClass().getName()));
     }
 
-    /** Whether a value can be written. */
-    boolean canWrite(@Nullable Object value) {
+    /** A value as JSON, or null if it is, or holds, one of a type that is not registered. */
+    @Nullable
+    JsonNode writeIfKnown(@Nullable Object value) {
         try {
-            write(value);
-            return true;
+            return write(value);
         } catch (CheckpointException unknown) {
-            return false;
+            return null;
         }
     }
 
