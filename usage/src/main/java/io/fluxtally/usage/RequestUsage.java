@@ -21,6 +21,8 @@ import org.jspecify.annotations.Nullable;
  * @param node the graph node that asked
  * @param round the turn of the agent's loop, from 1
  * @param attempt which try this was, from 1; more than 1 after a try that failed
+ * @param labels what else the app says of it, by name, such as {@link #CONVERSATION} and {@link #USER}, sorted; empty if
+ *     it says nothing. Identifiers, never text
  * @param provider the provider's family as its wire format tells it, such as {@code dashscope} or {@code openai}
  * @param requestModel the model asked for
  * @param responseModel the model that answered, by its own account
@@ -44,6 +46,7 @@ public record RequestUsage(
         @Nullable String node,
         @Nullable Integer round,
         int attempt,
+        Map<String, String> labels,
         @Nullable String provider,
         @Nullable String requestModel,
         @Nullable String responseModel,
@@ -55,6 +58,15 @@ public record RequestUsage(
         @Nullable Duration timeToFirstChunk,
         Duration duration) {
 
+    /** The label that names the conversation a request belongs to. */
+    public static final String CONVERSATION = "conversation";
+
+    /** The label that names the user a request was made for. */
+    public static final String USER = "user";
+
+    /** The label that names the tenant a request was made for. */
+    public static final String TENANT = "tenant";
+
     /**
      * Checks what holds for every request.
      *
@@ -63,6 +75,7 @@ public record RequestUsage(
      */
     public RequestUsage {
         Objects.requireNonNull(requestId, "requestId");
+        labels = labels.isEmpty() ? Map.of() : Collections.unmodifiableMap(new TreeMap<>(labels));
         reported = Collections.unmodifiableMap(new TreeMap<>(reported));
         Objects.requireNonNull(source, "source");
         Objects.requireNonNull(outcome, "outcome");
@@ -103,6 +116,7 @@ public record RequestUsage(
         private @Nullable String node;
         private @Nullable Integer round;
         private int attempt = 1;
+        private Map<String, String> labels = Map.of();
         private @Nullable String provider;
         private @Nullable String requestModel;
         private @Nullable String responseModel;
@@ -157,6 +171,12 @@ public record RequestUsage(
         /** Sets the attempt, from 1; 1 unless set. */
         public Builder attempt(int value) {
             this.attempt = value;
+            return this;
+        }
+
+        /** Sets what else the app says of it, by name; nothing unless set. */
+        public Builder labels(Map<String, String> value) {
+            this.labels = value;
             return this;
         }
 
@@ -220,6 +240,7 @@ public record RequestUsage(
                     node,
                     round,
                     attempt,
+                    labels,
                     provider,
                     requestModel,
                     responseModel,

@@ -52,6 +52,7 @@ class RequestUsageTest {
                 .node("node")
                 .round(3)
                 .attempt(2)
+                .labels(Map.of(RequestUsage.USER, "u1"))
                 .provider("dashscope")
                 .requestModel("qwen")
                 .responseModel("qwen-plus")
@@ -72,6 +73,7 @@ class RequestUsageTest {
                         "node",
                         3,
                         2,
+                        Map.of("user", "u1"),
                         "dashscope",
                         "qwen",
                         "qwen-plus",

@@ -26,8 +26,8 @@ import org.jspecify.annotations.Nullable;
  * stores the object says in which version.
  *
  * <pre>{@code
- * {"request_id": "…", "run_id": "…", "node": "llm", "round": 2, "attempt": 1, "provider": "openai",
- *  "request_model": "…", "usage": {"input_tokens": 900, "output_tokens": 21, "total_tokens": 921,
+ * {"request_id": "…", "run_id": "…", "node": "llm", "round": 2, "attempt": 1, "labels": {"user": "…"},
+ *  "provider": "openai", "request_model": "…", "usage": {"input_tokens": 900, "output_tokens": 21, "total_tokens": 921,
  *  "cache_read_input_tokens": 640}, "source": "REPORTED", "outcome": "COMPLETED",
  *  "start": "2026-01-31T12:00:00Z", "duration_nanos": 2500000000}
  * }</pre>
@@ -49,6 +49,9 @@ public final class RequestUsageJson {
             json.put("round", request.round());
         }
         json.put("attempt", request.attempt());
+        if (!request.labels().isEmpty()) {
+            request.labels().forEach(json.putObject("labels")::put);
+        }
         putText(json, "provider", request.provider());
         putText(json, "request_model", request.requestModel());
         putText(json, "response_model", request.responseModel());
@@ -101,6 +104,7 @@ public final class RequestUsageJson {
                 text(json, "node"),
                 json.has("round") ? ordinal(json, "round") : null,
                 ordinal(json, "attempt"),
+                labels(json.path("labels")),
                 text(json, "provider"),
                 text(json, "request_model"),
                 text(json, "response_model"),
@@ -111,6 +115,12 @@ public final class RequestUsageJson {
                 parsed(json, "start", "an ISO 8601 instant", Instant::parse),
                 json.has("time_to_first_chunk_nanos") ? nanos(json, "time_to_first_chunk_nanos") : null,
                 nanos(json, "duration_nanos"));
+    }
+
+    private static Map<String, String> labels(JsonNode json) {
+        Map<String, String> labels = new TreeMap<>();
+        json.fieldNames().forEachRemaining(name -> labels.put(name, required(json, name)));
+        return labels;
     }
 
     private static Map<String, Long> reported(JsonNode json) {

@@ -27,6 +27,7 @@ public final class ModelCall implements UsageScope {
 
     private final String id = UUID.randomUUID().toString();
     private final @Nullable RunScope run;
+    private final Map<String, String> labels;
     private final @Nullable String requestModel;
     private final Reservation reservation;
 
@@ -61,6 +62,7 @@ public final class ModelCall implements UsageScope {
 
     private ModelCall(@Nullable UsageScope outer, @Nullable String requestModel, Reservation reservation) {
         this.run = outer == null ? null : outer.runScope();
+        this.labels = outer == null ? Map.of() : outer.labels();
         this.requestModel = requestModel;
         this.reservation = reservation;
     }
@@ -133,6 +135,11 @@ public final class ModelCall implements UsageScope {
         return this;
     }
 
+    @Override
+    public Map<String, String> labels() {
+        return labels;
+    }
+
     /** The places held for this call's request, for whoever books it. */
     public Reservation reservation() {
         return reservation;
@@ -165,6 +172,7 @@ public final class ModelCall implements UsageScope {
         if (scope == null) {
             return request;
         }
+        request.labels(scope.labels());
         RunScope run = scope.runScope();
         if (run != null) {
             request.runId(run.runId())

@@ -1,9 +1,11 @@
 package io.fluxtally.usage.scope;
 
+import io.fluxtally.usage.RequestUsage;
 import io.fluxtally.usage.RunTally;
 import io.fluxtally.usage.RunUsage;
 import io.fluxtally.usage.TokenUsage;
 import io.fluxtally.usage.UsageLimits;
+import java.util.Map;
 import java.util.Objects;
 import java.util.UUID;
 import java.util.concurrent.Callable;
@@ -34,6 +36,7 @@ public final class RunScope implements UsageScope {
     private final @Nullable String node;
     private final @Nullable Integer round;
     private final int attempt;
+    private final Map<String, String> labels;
 
     /** The model call that this scope was entered inside of, or null. */
     private final @Nullable ModelCall call;
@@ -48,6 +51,7 @@ public final class RunScope implements UsageScope {
             @Nullable String node,
             @Nullable Integer round,
             int attempt,
+            Map<String, String> labels,
             @Nullable ModelCall call,
             @Nullable RunLimiter limiter) {
         this.runId = runId;
@@ -56,6 +60,7 @@ public final class RunScope implements UsageScope {
         this.node = node;
         this.round = round;
         this.attempt = attempt;
+        this.labels = labels;
         this.call = call;
         this.limiter = limiter;
     }
@@ -67,27 +72,28 @@ public final class RunScope implements UsageScope {
 
     /** A new run with the given id. */
     public static RunScope start(String runId) {
-        return new RunScope(Objects.requireNonNull(runId, "runId"), new RunTally(), null, null, null, 1, null, null);
+        return new RunScope(
+                Objects.requireNonNull(runId, "runId"), new RunTally(), null, null, null, 1, Map.of(), null, null);
     }
 
     /** A part of this run that counts from zero; what it counts is counted in this one too, once. */
     public RunScope branch() {
-        return new RunScope(runId, tally.branch(), agent, node, round, attempt, call, limiter);
+        return new RunScope(runId, tally.branch(), agent, node, round, attempt, labels, call, limiter);
     }
 
     /** The same scope for an agent's work. */
     public RunScope withAgent(@Nullable String name) {
-        return new RunScope(runId, tally, name, node, round, attempt, call, limiter);
+        return new RunScope(runId, tally, name, node, round, attempt, labels, call, limiter);
     }
 
     /** The same scope for a node's work. */
     public RunScope withNode(@Nullable String name) {
-        return new RunScope(runId, tally, agent, name, round, attempt, call, limiter);
+        return new RunScope(runId, tally, agent, name, round, attempt, labels, call, limiter);
     }
 
     /** The same scope for one turn of an agent's loop, from 1. */
     public RunScope withRound(@Nullable Integer number) {
-        return new RunScope(runId, tally, agent, node, number, attempt, call, limiter);
+        return new RunScope(runId, tally, agent, node, number, attempt, labels, call, limiter);
     }
 
     /**
@@ -99,7 +105,22 @@ public final class RunScope implements UsageScope {
         if (number < 1) {
             throw new IllegalArgumentException("attempt must be 1 or more, but is " + number);
         }
-        return new RunScope(runId, tally, agent, node, round, number, call, limiter);
+        return new RunScope(runId, tally, agent, node, round, number, labels, call, limiter);
+    }
+
+    /**
+     * The same scope for work of which the app says something more, such as whose conversation it is.
+     *
+     * @param name what is said, such as {@link RequestUsage#CONVERSATION}
+     * @param value an identifier, never a text of the conversation
+     * @throws IllegalArgumentException if either is empty or too long, or there are too many labels
+     */
+    public RunScope withLabel(String name, String value) {
+        return withLabels(ScopeLabels.with(labels, name, value));
+    }
+
+    private RunScope withLabels(Map<String, String> all) {
+        return new RunScope(runId, tally, agent, node, round, attempt, all, call, limiter);
     }
 
     /**
@@ -111,7 +132,7 @@ public final class RunScope implements UsageScope {
      */
     public RunScope withLimits(UsageLimits limits) {
         return new RunScope(
-                runId, tally, agent, node, round, attempt, call, RunLimiter.of(runId, tally, limits, limiter));
+                runId, tally, agent, node, round, attempt, labels, call, RunLimiter.of(runId, tally, limits, limiter));
     }
 
     /** The run's id; a branch has that of the run it is part of. */
@@ -149,6 +170,11 @@ public final class RunScope implements UsageScope {
         return attempt;
     }
 
+    @Override
+    public Map<String, String> labels() {
+        return labels;
+    }
+
     /** What was used in this scope so far. */
     public RunUsage usage() {
         return tally.usage();
@@ -169,7 +195,10 @@ public final class RunScope implements UsageScope {
         return call;
     }
 
-    /** Entered inside a model call, the scope keeps it: what is answered in here may be that call's answer. */
+    /**
+     * Entered inside a model call, the scope keeps it: what is answered in here may be that call's answer. It takes over the
+     * labels of the scope around it that it has none of its own for.
+     */
     @Override
     public Context writeTo(Context context) {
         UsageScope outer = context.getOrDefault(KEY, null);
@@ -182,10 +211,14 @@ public final class RunScope implements UsageScope {
     }
 
     private RunScope inside(@Nullable UsageScope outer) {
-        ModelCall outerCall = outer == null ? null : outer.modelCall();
-        return outerCall == null || outerCall == call
+        if (outer == null) {
+            return this;
+        }
+        ModelCall outerCall = outer.modelCall() == null ? call : outer.modelCall();
+        Map<String, String> all = ScopeLabels.inside(outer.labels(), labels);
+        return outerCall == call && all == labels
                 ? this
-                : new RunScope(runId, tally, agent, node, round, attempt, outerCall, limiter);
+                : new RunScope(runId, tally, agent, node, round, attempt, all, outerCall, limiter);
     }
 
     /** The given flux, each of whose subscriptions runs in this scope. */

@@ -3,9 +3,11 @@ package io.fluxtally.usage.scope;
 import io.fluxtally.usage.RequestUsage;
 import io.fluxtally.usage.UsageSum;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
+import reactor.core.Disposable;
 
 /**
  * The one place where requests are booked: to their run, to the totals of the process, and to the sinks.
@@ -23,10 +25,10 @@ public final class UsageRecorder {
     private final AtomicLong unattributed = new AtomicLong();
 
     private UsageRecorder(List<UsageSink> sinks) {
-        this.sinks = List.copyOf(sinks);
+        this.sinks = new CopyOnWriteArrayList<>(sinks);
     }
 
-    /** The recorder of this process, without sinks: used wherever none is given. */
+    /** The recorder of this process: used wherever none is given. It has the sinks that were added to it. */
     public static UsageRecorder shared() {
         return SHARED;
     }
@@ -34,6 +36,17 @@ public final class UsageRecorder {
     /** A recorder that hands every request to the given sinks, in their order. */
     public static UsageRecorder withSinks(UsageSink... sinks) {
         return new UsageRecorder(List.of(sinks));
+    }
+
+    /**
+     * Hands every request that is booked from now on to the given sink too, behind those that are there, until what is
+     * returned is disposed.
+     */
+    public Disposable addSink(UsageSink sink) {
+        // A sink may be added twice; each addition is undone by itself.
+        UsageSink added = sink::accept;
+        sinks.add(added);
+        return () -> sinks.remove(added);
     }
 
     /**

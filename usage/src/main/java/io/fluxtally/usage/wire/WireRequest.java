@@ -9,6 +9,7 @@ import io.fluxtally.usage.scope.ModelCall;
 import io.fluxtally.usage.scope.Reservation;
 import io.fluxtally.usage.scope.RunScope;
 import io.fluxtally.usage.scope.UsageScope;
+import io.fluxtally.usage.scope.UsageSink;
 import io.fluxtally.usage.wire.dialect.RequestHead;
 import io.fluxtally.usage.wire.dialect.ResponseReading;
 import java.net.ConnectException;
@@ -55,6 +56,7 @@ public final class WireRequest implements ModelCall.OpenRequest {
 
     private final WireTap tap;
     private final @Nullable UsageScope scope;
+    private final @Nullable UsageSink listener;
     private final Instant start = Instant.now();
     private final long startNanos = System.nanoTime();
 
@@ -89,9 +91,10 @@ public final class WireRequest implements ModelCall.OpenRequest {
     /** The places that it holds in a run with limits. */
     private Reservation reservation = Reservation.NONE;
 
-    WireRequest(WireTap tap, RequestHead head, @Nullable UsageScope scope, boolean asks) {
+    WireRequest(WireTap tap, RequestHead head, @Nullable UsageScope scope, @Nullable UsageSink listener, boolean asks) {
         this.tap = tap;
         this.scope = scope;
+        this.listener = listener;
         this.search = new DialectSearch(tap.dialects(), head);
         if (search.isExpected()) {
             adopt(asks);
@@ -387,11 +390,23 @@ public final class WireRequest implements ModelCall.OpenRequest {
                 return;
             }
             tap.recorder().book(scope == null ? null : scope.runScope(), request, reservation);
+            tell(request);
             over(request);
         } catch (Throwable failure) {
             MeasuringFailures.report(PART, failure);
         } finally {
             endDrain();
+        }
+    }
+
+    private void tell(RequestUsage request) {
+        if (listener == null) {
+            return;
+        }
+        try {
+            listener.accept(request);
+        } catch (Throwable failure) {
+            MeasuringFailures.report(WireTap.LISTENER, failure);
         }
     }
 

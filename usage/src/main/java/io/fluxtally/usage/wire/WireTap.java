@@ -1,8 +1,10 @@
 package io.fluxtally.usage.wire;
 
 import io.fluxtally.usage.UsageLimitExceededException;
+import io.fluxtally.usage.scope.MeasuringFailures;
 import io.fluxtally.usage.scope.UsageRecorder;
 import io.fluxtally.usage.scope.UsageScope;
+import io.fluxtally.usage.scope.UsageSink;
 import io.fluxtally.usage.wire.dialect.AnthropicDialect;
 import io.fluxtally.usage.wire.dialect.BedrockDialect;
 import io.fluxtally.usage.wire.dialect.DashScopeDialect;
@@ -17,6 +19,8 @@ import java.util.List;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
+import reactor.util.context.Context;
+import reactor.util.context.ContextView;
 
 /**
  * Reads the usage out of the responses of model providers as they pass, and books one request for each.
@@ -31,10 +35,13 @@ public final class WireTap {
     /** How many bytes of one event are read, unless set: 4 MiB. */
     public static final int DEFAULT_MAX_EVENT_BYTES = 4 * 1024 * 1024;
 
+    static final String LISTENER = "the wire tap's listener";
+
     private final UsageRecorder recorder;
     private final List<Dialect> dialects;
     private final int maxEventBytes;
     private final @Nullable Drain drain;
+    private final @Nullable RequestListener listener;
     private final Semaphore drains;
     private final AtomicLong unreadEvents = new AtomicLong();
     private final AtomicLong refusedDrains = new AtomicLong();
@@ -44,6 +51,7 @@ public final class WireTap {
         this.dialects = List.copyOf(builder.dialects);
         this.maxEventBytes = builder.maxEventBytes;
         this.drain = builder.drain;
+        this.listener = builder.listener;
         this.drains = new Semaphore(drain == null ? 0 : drain.atOnce());
     }
 
@@ -65,7 +73,12 @@ public final class WireTap {
      * @return the request to report to, or null if it cannot be one to a model
      */
     public @Nullable WireRequest open(RequestHead head, @Nullable UsageScope scope) {
-        return open(head, scope, false);
+        return open(head, scope, Context.empty(), false);
+    }
+
+    /** {@link #admit(RequestHead, UsageScope, ContextView)} for a blocking request. */
+    public @Nullable WireRequest admit(RequestHead head, @Nullable UsageScope scope) {
+        return admit(head, scope, Context.empty());
     }
 
     /**
@@ -74,15 +87,29 @@ public final class WireTap {
      *
      * @param head where it goes
      * @param scope the scope it is made in, or null if there is none
+     * @param context the Reactor context it is made in, for the tap's listener
      * @return the request to report to, or null if it cannot be one to a model
      * @throws UsageLimitExceededException if it must not be sent
      */
-    public @Nullable WireRequest admit(RequestHead head, @Nullable UsageScope scope) {
-        return open(head, scope, true);
+    public @Nullable WireRequest admit(RequestHead head, @Nullable UsageScope scope, ContextView context) {
+        return open(head, scope, context, true);
     }
 
-    private @Nullable WireRequest open(RequestHead head, @Nullable UsageScope scope, boolean asks) {
-        return head.method().equals("POST") ? new WireRequest(this, head, scope, asks) : null;
+    private @Nullable WireRequest open(
+            RequestHead head, @Nullable UsageScope scope, ContextView context, boolean asks) {
+        return head.method().equals("POST") ? new WireRequest(this, head, scope, listenerFor(context), asks) : null;
+    }
+
+    private @Nullable UsageSink listenerFor(ContextView context) {
+        if (listener == null) {
+            return null;
+        }
+        try {
+            return listener.onRequest(context);
+        } catch (Throwable failure) {
+            MeasuringFailures.report(LISTENER, failure);
+            return null;
+        }
     }
 
     /** How many events were passed on unread, because they were too long or not what their kind promises. */
@@ -143,6 +170,7 @@ public final class WireTap {
                 new BedrockDialect()));
         private int maxEventBytes = DEFAULT_MAX_EVENT_BYTES;
         private @Nullable Drain drain;
+        private @Nullable RequestListener listener;
 
         private Builder() {}
 
@@ -178,6 +206,12 @@ public final class WireTap {
          */
         public Builder drain(Drain value) {
             this.drain = value;
+            return this;
+        }
+
+        /** Sets who is told of each request where it is made; nobody unless set. */
+        public Builder listener(RequestListener value) {
+            this.listener = value;
             return this;
         }
 

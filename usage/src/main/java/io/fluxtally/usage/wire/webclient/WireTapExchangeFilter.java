@@ -69,7 +69,7 @@ public final class WireTapExchangeFilter implements ExchangeFilterFunction {
                     request.method().name(),
                     Objects.requireNonNullElse(request.url().getPath(), ""),
                     request.headers()::containsKey);
-            return tap.admit(head, UsageScope.current(context));
+            return tap.admit(head, UsageScope.current(context), context);
         } catch (UsageLimitExceededException refused) {
             throw refused;
         } catch (Throwable failure) {
