@@ -1,0 +1,109 @@
+package io.fluxtally.boot.runs;
+
+import io.fluxtally.usage.RequestUsage;
+import io.fluxtally.usage.RunUsage;
+import io.fluxtally.usage.UsageSum;
+import io.fluxtally.usage.scope.RunScope;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+
+/** A run as it is remembered. Guarded by the history that it is in. */
+final class RunEntry {
+
+    private final String runId;
+    private final int maxRequests;
+    private final Map<String, UsageSum> byModel = new TreeMap<>();
+    private final Map<String, UsageSum> byAgent = new TreeMap<>();
+    private final Map<String, UsageSum> bySource = new TreeMap<>();
+    private final List<RequestUsage> requests = new ArrayList<>();
+    private UsageSum sum = UsageSum.EMPTY;
+    private RunState state;
+    private Instant start;
+    private @Nullable Instant end;
+
+    /** Knows what is in flight; let go when the run has ended and nothing is any more. */
+    private @Nullable RunScope scope;
+
+    /** When it was opened or last booked a request, by the history's clock. */
+    private Instant lastActive;
+
+    RunEntry(String runId, RunState state, Instant start, Instant now, int maxRequests) {
+        this.runId = runId;
+        this.state = state;
+        this.start = start;
+        this.lastActive = now;
+        this.maxRequests = maxRequests;
+    }
+
+    String runId() {
+        return runId;
+    }
+
+    Instant lastActive() {
+        return lastActive;
+    }
+
+    void open(RunScope newScope, Instant now) {
+        state = RunState.OPEN;
+        scope = newScope;
+        end = null;
+        lastActive = now;
+    }
+
+    void end(RunState how, Instant now) {
+        state = how;
+        end = now;
+    }
+
+    @Nullable
+    RunScope scope() {
+        return scope;
+    }
+
+    void settled(RunScope one) {
+        if (scope == one && state != RunState.OPEN) {
+            scope = null;
+        }
+    }
+
+    void add(RequestUsage request, Instant now) {
+        lastActive = now;
+        if (request.start().isBefore(start)) {
+            start = request.start();
+        }
+        sum = sum.plus(request);
+        add(byModel, request.model(), request);
+        add(byAgent, request.agent(), request);
+        add(bySource, request.source().name(), request);
+        if (requests.size() < maxRequests) {
+            requests.add(request);
+        }
+    }
+
+    private static void add(Map<String, UsageSum> sums, @Nullable String key, RequestUsage request) {
+        sums.merge(key == null ? RunUsage.NONE : key, UsageSum.EMPTY.plus(request), (one, other) -> one.plus(request));
+    }
+
+    RunRecord record() {
+        List<RequestUsage> sorted = new ArrayList<>(requests);
+        sorted.sort(Comparator.comparing(RequestUsage::start));
+        return new RunRecord(
+                runId,
+                state,
+                start,
+                end,
+                sum,
+                scope == null ? 0 : scope.usage().inFlight(),
+                Collections.unmodifiableMap(new TreeMap<>(byModel)),
+                Collections.unmodifiableMap(new TreeMap<>(byAgent)),
+                Collections.unmodifiableMap(new TreeMap<>(bySource)),
+                Collections.unmodifiableList(sorted),
+                sum.requests() - requests.size());
+    }
+}

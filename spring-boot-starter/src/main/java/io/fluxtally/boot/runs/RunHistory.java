@@ -1,0 +1,202 @@
+package io.fluxtally.boot.runs;
+
+import io.fluxtally.usage.RequestUsage;
+import io.fluxtally.usage.scope.RunScope;
+import io.fluxtally.usage.scope.UsageSink;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The runs that are open, and those that there were of late, within bounds. It is fed by every request that is booked, so a
+ * run is in it whoever opened it.
+ *
+ * <p>An open run that is never closed is evicted: when others need its place, or when it was quiet for so long that nobody
+ * can be waiting for it. That is looked at whenever a run is opened and whenever the history is read.
+ *
+ * <p>Safe for use by any number of threads.
+ */
+public final class RunHistory implements UsageSink {
+
+    private final int keep;
+    private final int maxOpen;
+    private final Duration idleTimeout;
+    private final int maxRequests;
+    private final Clock clock;
+
+    /** Runs that are open, the one that was quiet for longest first. */
+    private final LinkedHashMap<String, RunEntry> open = new LinkedHashMap<>(16, 0.75f, true);
+
+    /** Runs that are not, or not known to be, likewise. */
+    private final LinkedHashMap<String, RunEntry> others = new LinkedHashMap<>(16, 0.75f, true);
+
+    private long evicted;
+
+    /**
+     * An empty history.
+     *
+     * @param keep how many runs that are not open are remembered
+     * @param maxOpen how many runs may be open
+     * @param idleTimeout how long an open run may go without a request
+     * @param maxRequests how many requests of each run are remembered one by one
+     * @throws IllegalArgumentException if keep or maxRequests is negative, or maxOpen or idleTimeout is not positive
+     */
+    public RunHistory(int keep, int maxOpen, Duration idleTimeout, int maxRequests) {
+        this(keep, maxOpen, idleTimeout, maxRequests, Clock.systemUTC());
+    }
+
+    RunHistory(int keep, int maxOpen, Duration idleTimeout, int maxRequests, Clock clock) {
+        this.keep = atLeast(0, "keep", keep);
+        this.maxOpen = atLeast(1, "maxOpen", maxOpen);
+        if (idleTimeout.isNegative() || idleTimeout.isZero()) {
+            throw new IllegalArgumentException("idleTimeout must be positive, but is " + idleTimeout);
+        }
+        this.idleTimeout = idleTimeout;
+        this.maxRequests = atLeast(0, "maxRequests", maxRequests);
+        this.clock = clock;
+    }
+
+    private static int atLeast(int min, String name, int value) {
+        if (value < min) {
+            throw new IllegalArgumentException("%s must be %d or more, but is %d".formatted(name, min, value));
+        }
+        return value;
+    }
+
+    @Override
+    public synchronized void accept(RequestUsage request) {
+        String runId = request.runId();
+        if (runId == null) {
+            return;
+        }
+        Instant now = clock.instant();
+        RunEntry entry = find(runId);
+        if (entry == null) {
+            entry = new RunEntry(runId, RunState.SEEN, request.start(), now, maxRequests);
+            others.put(runId, entry);
+            trim();
+        }
+        entry.add(request, now);
+    }
+
+    private @Nullable RunEntry find(String runId) {
+        RunEntry entry = open.get(runId);
+        return entry != null ? entry : others.get(runId);
+    }
+
+    /**
+     * A run is opened. One that was there before goes on.
+     *
+     * @throws IllegalArgumentException if it is open already
+     */
+    synchronized void open(RunScope scope) {
+        String runId = scope.runId();
+        if (open.containsKey(runId)) {
+            throw new IllegalArgumentException("runId must not be that of an open run, but is \"" + runId + "\"");
+        }
+        Instant now = clock.instant();
+        RunEntry entry = others.remove(runId);
+        if (entry == null) {
+            entry = new RunEntry(runId, RunState.OPEN, now, now, maxRequests);
+        }
+        entry.open(scope, now);
+        open.put(runId, entry);
+        evict(now);
+    }
+
+    /** A run is closed. Nothing happens if it was evicted, or opened again by somebody else. */
+    void close(RunScope scope) {
+        if (end(scope)) {
+            scope.tally().whenSettled(() -> settled(scope));
+        }
+    }
+
+    /** The scope of a run that is open, or null. */
+    synchronized @Nullable RunScope scope(String runId) {
+        RunEntry entry = open.getOrDefault(runId, null);
+        return entry == null ? null : entry.scope();
+    }
+
+    private synchronized boolean end(RunScope scope) {
+        RunEntry entry = open.get(scope.runId());
+        if (entry == null || entry.scope() != scope) {
+            return false;
+        }
+        end(entry, RunState.CLOSED, clock.instant());
+        return true;
+    }
+
+    private void end(RunEntry entry, RunState how, Instant now) {
+        open.remove(entry.runId());
+        entry.end(how, now);
+        others.put(entry.runId(), entry);
+        trim();
+    }
+
+    private synchronized void settled(RunScope scope) {
+        RunEntry entry = find(scope.runId());
+        if (entry != null) {
+            entry.settled(scope);
+        }
+    }
+
+    /** An evicted run keeps its scope, since it may still be at work. */
+    private void evict(Instant now) {
+        Instant idleSince = now.minus(idleTimeout);
+        while (!open.isEmpty()) {
+            RunEntry quietest = open.values().iterator().next();
+            if (open.size() <= maxOpen && quietest.lastActive().isAfter(idleSince)) {
+                return;
+            }
+            evicted++;
+            end(quietest, RunState.EVICTED, now);
+        }
+    }
+
+    private void trim() {
+        while (others.size() > keep) {
+            others.remove(others.keySet().iterator().next());
+        }
+    }
+
+    /** The runs that are remembered, those that began last first. */
+    public synchronized List<RunRecord> runs() {
+        evict(clock.instant());
+        List<RunRecord> runs = new ArrayList<>(open.size() + others.size());
+        for (Map<String, RunEntry> entries : List.of(open, others)) {
+            entries.values().forEach(entry -> runs.add(entry.record()));
+        }
+        runs.sort((one, other) -> {
+            int byStart = other.start().compareTo(one.start());
+            return byStart != 0 ? byStart : one.runId().compareTo(other.runId());
+        });
+        return Collections.unmodifiableList(runs);
+    }
+
+    /** The run of an id, or empty if it is not remembered. */
+    public synchronized Optional<RunRecord> run(String runId) {
+        evict(clock.instant());
+        // get() would make it the last that was active.
+        RunEntry entry = open.getOrDefault(runId, others.getOrDefault(runId, null));
+        return Optional.ofNullable(entry).map(RunEntry::record);
+    }
+
+    /** How many runs are open. */
+    public synchronized int open() {
+        evict(clock.instant());
+        return open.size();
+    }
+
+    /** How many runs were never closed and given up, since the history began. */
+    public synchronized long evicted() {
+        evict(clock.instant());
+        return evicted;
+    }
+}

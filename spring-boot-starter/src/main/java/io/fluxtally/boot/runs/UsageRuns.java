@@ -1,0 +1,116 @@
+package io.fluxtally.boot.runs;
+
+import io.fluxtally.usage.scope.RunScope;
+import io.fluxtally.usage.scope.UsageScope;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+import reactor.util.context.ContextView;
+
+/**
+ * Opens runs around an app's code, and finds the current one. To be injected:
+ *
+ * <pre>{@code
+ * Flux<String> answer = runs.track(chatClient.prompt(question).stream().content());   // each subscription is a run
+ * String text = runs.track(() -> chatClient.prompt(question).call().content());      // blocking
+ * TokenUsage used = runs.current().orElseThrow().getTokenUsage();                    // inside either
+ * }</pre>
+ *
+ * <p>What is opened inside a run is part of that run: it counts from zero, under the same id, and is counted there too.
+ *
+ * <p>Safe for use by any number of threads.
+ */
+public final class UsageRuns {
+
+    private final RunHistory history;
+
+    /** Runs that are remembered by the given history. */
+    public UsageRuns(RunHistory history) {
+        this.history = history;
+    }
+
+    /** Opens a run, or a part of the run that the current thread works for. To be closed. */
+    public UsageRun open() {
+        return openIn(UsageScope.current());
+    }
+
+    /**
+     * Opens a run with an id of the app's, whatever is around it. To be closed.
+     *
+     * @throws IllegalArgumentException if a run with that id is open
+     */
+    public UsageRun open(String runId) {
+        return opened(RunScope.start(runId));
+    }
+
+    private UsageRun openIn(@Nullable UsageScope outer) {
+        RunScope around = outer == null ? null : outer.runScope();
+        return around == null ? opened(RunScope.start()) : new UsageRun(around.branch(), () -> {});
+    }
+
+    private UsageRun opened(RunScope scope) {
+        history.open(scope);
+        return new UsageRun(scope, () -> history.close(scope));
+    }
+
+    /** The same flux, each of whose subscriptions is a run. It is closed before the end is passed on. */
+    public <T> Flux<T> track(Flux<T> flux) {
+        return trackFlux(run -> flux);
+    }
+
+    /** A flux, each of whose subscriptions is a run that the given work is told of. */
+    public <T> Flux<T> trackFlux(Function<? super UsageRun, ? extends Flux<T>> work) {
+        return Flux.deferContextual(context -> Flux.using(
+                () -> openIn(UsageScope.current(context)),
+                run -> run.scope().wrap(Flux.defer(() -> work.apply(run))),
+                UsageRun::close));
+    }
+
+    /** The same mono, each of whose subscriptions is a run. It is closed before the end is passed on. */
+    public <T> Mono<T> track(Mono<T> mono) {
+        return trackMono(run -> mono);
+    }
+
+    /** A mono, each of whose subscriptions is a run that the given work is told of. */
+    public <T> Mono<T> trackMono(Function<? super UsageRun, ? extends Mono<T>> work) {
+        return Mono.deferContextual(context -> Mono.using(
+                () -> openIn(UsageScope.current(context)),
+                run -> run.scope().wrap(Mono.defer(() -> work.apply(run))),
+                UsageRun::close));
+    }
+
+    /**
+     * Runs a task as a run on the current thread.
+     *
+     * @throws Exception whatever the task throws
+     */
+    public <T extends @Nullable Object> T track(Callable<T> task) throws Exception {
+        UsageRun run = open();
+        try (run) {
+            return run.scope().call(task);
+        }
+    }
+
+    /** The run that the current thread works for, or empty if it works for none. */
+    public Optional<UsageRun> current() {
+        return of(UsageScope.current());
+    }
+
+    /** The run that work with the given Reactor context belongs to, or empty if it belongs to none. */
+    public Optional<UsageRun> current(ContextView context) {
+        return of(UsageScope.current(context));
+    }
+
+    /** The innermost scope may be a part of the run, which a graph has made; asked for is the whole. */
+    private Optional<UsageRun> of(@Nullable UsageScope scope) {
+        RunScope part = scope == null ? null : scope.runScope();
+        if (part == null) {
+            return Optional.empty();
+        }
+        RunScope whole = history.scope(part.runId());
+        return Optional.of(new UsageRun(whole == null ? part : whole, () -> {}));
+    }
+}
