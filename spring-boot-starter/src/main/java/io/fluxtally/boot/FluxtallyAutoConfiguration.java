@@ -4,6 +4,7 @@ import io.fluxtally.boot.runs.RunHistory;
 import io.fluxtally.boot.runs.UsageRuns;
 import io.fluxtally.usage.scope.UsageRecorder;
 import io.fluxtally.usage.scope.UsageSink;
+import io.fluxtally.usage.wire.Drain;
 import io.fluxtally.usage.wire.RequestListener;
 import io.fluxtally.usage.wire.WireTap;
 import org.springframework.beans.factory.DisposableBean;
@@ -13,6 +14,7 @@ import org.springframework.boot.autoconfigure.condition.ConditionalOnBooleanProp
 import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean;
 import org.springframework.boot.context.properties.EnableConfigurationProperties;
 import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.ImportRuntimeHints;
 import reactor.core.Disposable;
 import reactor.core.Disposables;
 
@@ -20,6 +22,7 @@ import reactor.core.Disposables;
 @AutoConfiguration
 @ConditionalOnBooleanProperty(name = "fluxtally.enabled", matchIfMissing = true)
 @EnableConfigurationProperties(FluxtallyProperties.class)
+@ImportRuntimeHints(FluxtallyRuntimeHints.class)
 public class FluxtallyAutoConfiguration {
 
     /** Books what is requested in this app, and hands it to every {@link UsageSink} there is. */
@@ -39,9 +42,13 @@ public class FluxtallyAutoConfiguration {
     @ConditionalOnMissingBean
     WireTap fluxtallyWireTap(
             FluxtallyProperties properties, UsageRecorder recorder, ObjectProvider<RequestListener> listener) {
-        WireTap.Builder tap = WireTap.builder()
-                .recorder(recorder)
-                .maxEventBytes(properties.tap().maxEventBytes());
+        FluxtallyProperties.Tap settings = properties.tap();
+        WireTap.Builder tap = WireTap.builder().recorder(recorder).maxEventBytes((int)
+                settings.maxEventSize().toBytes());
+        FluxtallyProperties.Tap.Drain drain = settings.drain();
+        if (drain.enabled()) {
+            tap.drain(new Drain(drain.time(), drain.size().toBytes(), drain.atOnce()));
+        }
         listener.ifUnique(tap::listener);
         return tap.build();
     }
