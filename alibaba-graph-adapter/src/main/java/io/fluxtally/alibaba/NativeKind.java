@@ -40,6 +40,9 @@ enum NativeKind {
         }
     };
 
+    /** An app that asks other models only need not have DashScope's client. */
+    private static final boolean HAS_DASHSCOPE = hasDashScope();
+
     private static final String OPENAI_RECORD = "org.springframework.ai.openai.api.OpenAiApi$Usage";
 
     /** Tokens in this form. */
@@ -47,7 +50,7 @@ enum NativeKind {
 
     /** The kind of a usage that an app can read, or null if it says nothing about that. */
     static @Nullable NativeKind of(@Nullable Object usage) {
-        if (usage instanceof DashScopeAiUsage) {
+        if (HAS_DASHSCOPE && usage instanceof DashScopeAiUsage) {
             return DASHSCOPE;
         }
         if (usage instanceof DefaultUsage known
@@ -61,7 +64,10 @@ enum NativeKind {
 
     /** The kind for what was booked, where the app has seen nothing that says more. */
     static NativeKind of(RunUsage usage) {
-        return usage.requests().stream().map(RequestUsage::provider).anyMatch("dashscope"::equals) ? DASHSCOPE : ANY;
+        return HAS_DASHSCOPE
+                        && usage.requests().stream().map(RequestUsage::provider).anyMatch("dashscope"::equals)
+                ? DASHSCOPE
+                : ANY;
     }
 
     /** Apart from the rest, since it is loaded only where OpenAI's client is. */
@@ -85,6 +91,14 @@ enum NativeKind {
         private static @Nullable Integer part(TokenUsage tokens, TokenPart part) {
             OptionalLong value = tokens.part(part);
             return value.isPresent() ? Integer.valueOf((int) Math.min(value.getAsLong(), Integer.MAX_VALUE)) : null;
+        }
+    }
+
+    private static boolean hasDashScope() {
+        try {
+            return DashScopeAiUsage.class.getName() != null;
+        } catch (NoClassDefFoundError notThere) {
+            return false;
         }
     }
 }

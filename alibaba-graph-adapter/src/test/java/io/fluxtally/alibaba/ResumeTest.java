@@ -21,13 +21,16 @@ import com.alibaba.cloud.ai.graph.checkpoint.savers.postgresql.PostgresSaver;
 import com.alibaba.cloud.ai.graph.state.StateSnapshot;
 import io.fluxtally.usage.RunUsage;
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
+import java.io.File;
 import java.lang.reflect.Proxy;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -77,13 +80,18 @@ class ResumeTest {
                 .containsOnly(usage.requests().get(2).runId());
     }
 
-    @Test
-    @DisplayName("goes on from a folder, in another process (T10)")
-    void inAnotherProcess() throws Exception {
+    @ParameterizedTest(name = "DashScope's client: {0}")
+    @ValueSource(booleans = {true, false})
+    @DisplayName("goes on from a folder, in another process, which may lack DashScope's client (T10)")
+    void inAnotherProcess(boolean dashScope) throws Exception {
+        String classPath = Arrays.stream(System.getProperty("java.class.path").split(File.pathSeparator))
+                .filter(entry ->
+                        dashScope || !Path.of(entry).getFileName().toString().startsWith("spring-ai-alibaba-dashscope"))
+                .collect(Collectors.joining(File.pathSeparator));
         Process first = new ProcessBuilder(
                         ProcessHandle.current().info().command().orElseThrow(),
                         "-cp",
-                        System.getProperty("java.class.path"),
+                        classPath,
                         Interrupted.class.getName(),
                         folder.toString())
                 .inheritIO()

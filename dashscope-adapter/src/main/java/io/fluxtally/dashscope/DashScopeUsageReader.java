@@ -24,12 +24,8 @@ public final class DashScopeUsageReader implements NativeUsageReader {
 
     private static boolean hasClient() {
         try {
-            Class.forName(
-                    "com.alibaba.cloud.ai.dashscope.spec.DashScopeApiSpec$TokenUsage",
-                    false,
-                    DashScopeUsageReader.class.getClassLoader());
-            return true;
-        } catch (ClassNotFoundException | LinkageError notThere) {
+            return DashScopeApiSpec.TokenUsage.class.getName() != null;
+        } catch (NoClassDefFoundError notThere) {
             return false;
         }
     }
