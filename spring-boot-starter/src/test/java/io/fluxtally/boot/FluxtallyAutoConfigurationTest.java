@@ -1,0 +1,184 @@
+package io.fluxtally.boot;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowable;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.fluxtally.boot.runs.RunHistory;
+import io.fluxtally.boot.runs.UsageRun;
+import io.fluxtally.boot.runs.UsageRuns;
+import io.fluxtally.usage.RequestUsage;
+import io.fluxtally.usage.scope.UsageRecorder;
+import io.fluxtally.usage.scope.UsageSink;
+import io.fluxtally.usage.wire.WireTap;
+import java.io.IOException;
+import java.io.InputStream;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.springframework.ai.model.tool.internal.ToolCallReactiveContextHolder;
+import org.springframework.aot.hint.RuntimeHints;
+import org.springframework.aot.hint.predicate.RuntimeHintsPredicates;
+import org.springframework.boot.SpringApplication;
+import org.springframework.boot.WebApplicationType;
+import org.springframework.boot.autoconfigure.AutoConfigurations;
+import org.springframework.boot.autoconfigure.ImportAutoConfiguration;
+import org.springframework.boot.test.context.runner.ApplicationContextRunner;
+import org.springframework.boot.test.system.CapturedOutput;
+import org.springframework.boot.test.system.OutputCaptureExtension;
+import org.springframework.context.annotation.Configuration;
+
+@DisplayName("What every app gets")
+@ExtendWith(OutputCaptureExtension.class)
+class FluxtallyAutoConfigurationTest {
+
+    private final ApplicationContextRunner app =
+            new ApplicationContextRunner().withConfiguration(AutoConfigurations.of(FluxtallyAutoConfiguration.class));
+
+    private static RequestUsage request(String id, String runId) {
+        return RequestUsage.builder(id, Instant.EPOCH).runId(runId).build();
+    }
+
+    @Test
+    @DisplayName("is a recorder, a tap and runs")
+    void beans() {
+        app.run(context -> assertThat(context)
+                .hasSingleBean(UsageRecorder.class)
+                .hasSingleBean(WireTap.class)
+                .hasSingleBean(UsageRuns.class)
+                .hasSingleBean(RunHistory.class));
+    }
+
+    @Test
+    @DisplayName("gives way to what the app has itself")
+    void own() {
+        UsageRecorder own = UsageRecorder.withSinks();
+
+        app.withBean(UsageRecorder.class, () -> own)
+                .run(context -> assertThat(context.getBean(UsageRecorder.class)).isSameAs(own));
+    }
+
+    @Test
+    @DisplayName("is nothing where it is switched off")
+    void disabled() {
+        app.withPropertyValues("fluxtally.enabled=false")
+                .run(context ->
+                        assertThat(context).doesNotHaveBean(UsageRecorder.class).doesNotHaveBean(UsageRuns.class));
+    }
+
+    @Test
+    @DisplayName("hands every request to every sink, whoever books it, for as long as the app is there")
+    void sinks() {
+        List<String> heard = new ArrayList<>();
+        UsageSink sink = request -> heard.add(request.requestId());
+
+        app.withBean(UsageSink.class, () -> sink).run(context -> {
+            try (UsageRun run = context.getBean(UsageRuns.class).open("run")) {
+                context.getBean(UsageRecorder.class).book(run.scope(), request("app", "run"));
+                UsageRecorder.shared().book(run.scope(), request("shared", "run"));
+
+                assertThat(heard).containsExactly("app", "shared");
+                assertThat(context.getBean(RunHistory.class)
+                                .run("run")
+                                .orElseThrow()
+                                .sum()
+                                .requests())
+                        .isEqualTo(2);
+                assertThat(run.usage().sum().requests()).isEqualTo(2);
+            }
+        });
+        UsageRecorder.shared().book(null, request("later", null));
+
+        assertThat(heard).doesNotContain("later");
+    }
+
+    @Test
+    @DisplayName("has the settings that it was given")
+    void settings() {
+        app.withPropertyValues(
+                        "fluxtally.tap.max-event-size=8KB",
+                        "fluxtally.tap.drain.enabled=true",
+                        "fluxtally.tap.drain.time=5s",
+                        "fluxtally.tap.drain.size=64KB",
+                        "fluxtally.tap.drain.at-once=2",
+                        "fluxtally.runs.keep=1")
+                .run(context -> {
+                    assertThat(context.getBean(WireTap.class).drain()).satisfies(drain -> {
+                        assertThat(drain.time()).isEqualTo(Duration.ofSeconds(5));
+                        assertThat(drain.bytes()).isEqualTo(64 * 1024);
+                        assertThat(drain.atOnce()).isEqualTo(2);
+                    });
+                    UsageRuns runs = context.getBean(UsageRuns.class);
+                    runs.open("a").close();
+                    runs.open("b").close();
+                    assertThat(context.getBean(RunHistory.class).runs())
+                            .extracting(run -> run.runId())
+                            .containsExactly("b");
+                });
+    }
+
+    @Configuration
+    @ImportAutoConfiguration(FluxtallyAutoConfiguration.class)
+    static class App {}
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+                    fluxtally.runs.keep=-1             | fluxtally.runs.keep must be 0 or more, but is -1.
+                    fluxtally.runs.max-open=0          | fluxtally.runs.max-open must be 1 or more, but is 0.
+                    fluxtally.runs.idle-timeout=0s     | fluxtally.runs.idle-timeout must be positive, but is PT0S.
+                    fluxtally.runs.max-requests=-5     | fluxtally.runs.max-requests must be 0 or more, but is -5.
+                    fluxtally.tap.max-event-size=1000B | fluxtally.tap.max-event-size must be 1KB to 2047MB, but is 1000B.
+                    fluxtally.tap.drain.time=-1s       | fluxtally.tap.drain.time must be positive, but is PT-1S.
+                    fluxtally.tap.drain.size=0         | fluxtally.tap.drain.size must be 1 or more, but is 0.
+                    fluxtally.tap.drain.at-once=0      | fluxtally.tap.drain.at-once must be 1 or more, but is 0.
+                    """)
+    @DisplayName("does not start with a setting that cannot be, and says which, why and what it is")
+    void invalid(String setting, String message, CapturedOutput output) {
+        SpringApplication application = new SpringApplication(App.class);
+        application.setWebApplicationType(WebApplicationType.NONE);
+
+        assertThat(catchThrowable(() -> application.run("--" + setting))).isNotNull();
+
+        assertThat(output).contains("APPLICATION FAILED TO START", message, "or remove it to have the default");
+    }
+
+    @Test
+    @DisplayName("has a description of every setting, for the editor")
+    void metadata() throws IOException {
+        try (InputStream json = Objects.requireNonNull(
+                FluxtallyProperties.class.getResourceAsStream("/META-INF/spring-configuration-metadata.json"))) {
+            JsonNode properties = new ObjectMapper().readTree(json).path("properties");
+
+            assertThat(properties).isNotEmpty().allSatisfy(property -> {
+                assertThat(property.path("name").asText()).startsWith("fluxtally.");
+                assertThat(property.path("description").asText())
+                        .as(property.path("name").asText())
+                        .isNotBlank();
+                assertThat(property.has("defaultValue"))
+                        .as(property.path("name").asText())
+                        .isTrue();
+            });
+        }
+    }
+
+    @Test
+    @DisplayName("finds in a native image what it looks up by name")
+    void nativeImage() throws NoSuchMethodException {
+        RuntimeHints hints = new RuntimeHints();
+
+        new FluxtallyRuntimeHints().registerHints(hints, getClass().getClassLoader());
+
+        assertThat(RuntimeHintsPredicates.reflection()
+                        .onMethod(ToolCallReactiveContextHolder.class.getMethod("getContext"))
+                        .invoke())
+                .accepts(hints);
+    }
+}
