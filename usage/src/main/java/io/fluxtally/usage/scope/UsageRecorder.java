@@ -3,6 +3,7 @@ package io.fluxtally.usage.scope;
 import io.fluxtally.usage.RequestUsage;
 import io.fluxtally.usage.UsageSum;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
@@ -20,12 +21,12 @@ public final class UsageRecorder {
 
     private static final UsageRecorder SHARED = new UsageRecorder(List.of());
 
-    private final List<UsageSink> sinks;
+    private final List<Addition> sinks = new CopyOnWriteArrayList<>();
     private final AtomicReference<UsageSum> processSum = new AtomicReference<>(UsageSum.EMPTY);
     private final AtomicLong unattributed = new AtomicLong();
 
     private UsageRecorder(List<UsageSink> sinks) {
-        this.sinks = new CopyOnWriteArrayList<>(sinks);
+        sinks.forEach(this::addSink);
     }
 
     /** The recorder of this process: used wherever none is given. It has the sinks that were added to it. */
@@ -43,8 +44,7 @@ public final class UsageRecorder {
      * returned is disposed.
      */
     public Disposable addSink(UsageSink sink) {
-        // A sink may be added twice; each addition is undone by itself.
-        UsageSink added = sink::accept;
+        Addition added = new Addition(sink);
         sinks.add(added);
         return () -> sinks.remove(added);
     }
@@ -65,7 +65,8 @@ public final class UsageRecorder {
             return;
         }
         processSum.updateAndGet(sum -> sum.plus(request));
-        for (UsageSink sink : sinks) {
+        for (Addition added : sinks) {
+            UsageSink sink = added.sink;
             try {
                 sink.accept(request);
             } catch (Throwable error) {
@@ -82,5 +83,15 @@ public final class UsageRecorder {
     /** How many of the requests booked here belonged to no run. */
     public long unattributed() {
         return unattributed.get();
+    }
+
+    /** A sink that was added: the same one may be twice, and each addition is undone by itself. */
+    private static final class Addition {
+
+        private final UsageSink sink;
+
+        Addition(UsageSink sink) {
+            this.sink = Objects.requireNonNull(sink, "sink");
+        }
     }
 }

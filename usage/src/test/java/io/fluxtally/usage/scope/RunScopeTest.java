@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.DisplayName;
@@ -19,6 +20,7 @@ import org.junit.jupiter.api.Test;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 import reactor.core.scheduler.Schedulers;
+import reactor.util.context.Context;
 
 class RunScopeTest {
 
@@ -64,6 +66,75 @@ class RunScopeTest {
         assertThat(labelled).hasToString("RunScope[runId=run-1, agent=planner, node=llm, round=2, attempt=3]");
         assertThat(labelled.withAgent(null).withNode(null).withRound(null).withAttempt(1))
                 .hasToString(run.toString());
+    }
+
+    @Test
+    @DisplayName("what the app says of the work goes with every request, also into parts and calls of it")
+    void appsLabels() {
+        RunScope labelled = run.withLabel(RequestUsage.USER, "u1").withLabel(RequestUsage.CONVERSATION, "c1");
+
+        assertThat(run.labels()).isEmpty();
+        assertThat(labelled.branch().withAgent("planner").labels())
+                .containsExactlyInAnyOrderEntriesOf(Map.of("user", "u1", "conversation", "c1"));
+        assertThat(labelled.withLabel("user", "u2").labels()).containsEntry("user", "u2");
+        assertThat(ModelCall.newRequest(ModelCall.open(labelled, "qwen"), Instant.EPOCH)
+                        .build()
+                        .labels())
+                .containsExactly(Map.entry("conversation", "c1"), Map.entry("user", "u1"));
+    }
+
+    @Test
+    @DisplayName("a run that is entered inside labelled work has these labels too, but for those that it has itself")
+    void entersLabels() {
+        UsageScope outer = UsageScope.labelled(UsageScope.labelled(null, "user", "outer"), "tenant", "t");
+        RunScope inner = RunScope.start().withLabel("user", "inner");
+
+        assertThat(outer.runScope()).isNull();
+        UsageScope.Binding outerBinding = outer.bind();
+        try (outerBinding) {
+            UsageScope.Binding binding = inner.bind();
+            try (binding) {
+                assertThat(UsageScope.current().labels())
+                        .containsExactlyInAnyOrderEntriesOf(Map.of("user", "inner", "tenant", "t"));
+            }
+        }
+        assertThat(inner.writeTo(outer.writeTo(Context.empty()))
+                        .<UsageScope>get(UsageScope.KEY)
+                        .labels())
+                .containsEntry("tenant", "t");
+    }
+
+    @Test
+    @DisplayName("a request outside any run has the labels of the work, and stays unattributed")
+    void labelsOutsideRuns() {
+        UsageScope labelled = UsageScope.labelled(null, "user", "u1");
+
+        RequestUsage request = ModelCall.newRequest(ModelCall.open(labelled, "qwen"), Instant.EPOCH)
+                .build();
+
+        assertThat(request.runId()).isNull();
+        assertThat(request.labels()).containsExactly(Map.entry("user", "u1"));
+        assertThat(UsageScope.labelled(run, "user", "u1").runScope().tally()).isSameAs(run.tally());
+    }
+
+    @Test
+    @DisplayName("a label is short, and there are few")
+    void labelLimits() {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> run.withLabel("", "x"))
+                .withMessage("the name of a label must have 1 to 64 characters, but has 0");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> run.withLabel("user", "x".repeat(257)))
+                .withMessage("the value of a label must have 1 to 256 characters, but has 257");
+        RunScope full = run;
+        for (int i = 0; i < 16; i++) {
+            full = full.withLabel("label" + i, "x");
+        }
+        RunScope labelled = full;
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> labelled.withLabel("one more", "x"))
+                .withMessage("labels must be 16 or fewer, but \"one more\" is one more");
+        assertThat(labelled.withLabel("label3", "y").labels()).hasSize(16);
     }
 
     @Test

@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import reactor.core.Disposable;
 import reactor.test.util.RaceTestUtils;
 
 class UsageRecorderTest {
@@ -39,6 +40,25 @@ class UsageRecorderTest {
         assertThat(recorder.processSum().total()).isEqualTo(TokenUsage.of(20, 2));
         assertThat(recorder.processSum().requests()).isEqualTo(2);
         assertThat(recorder.unattributed()).isZero();
+    }
+
+    @Test
+    @DisplayName("a sink that is added hears what comes from then on, behind the others, until it is taken off")
+    void added() {
+        UsageRecorder recorder = UsageRecorder.withSinks(request -> heard.add("first " + request.requestId()));
+        UsageSink sink = request -> heard.add("added " + request.requestId());
+
+        recorder.book(run, request("a"));
+        Disposable once = recorder.addSink(sink);
+        Disposable again = recorder.addSink(sink);
+        recorder.book(run, request("b"));
+        once.dispose();
+        once.dispose();
+        recorder.book(run, request("c"));
+        again.dispose();
+        recorder.book(run, request("d"));
+
+        assertThat(heard).containsExactly("first a", "first b", "added b", "added b", "first c", "added c", "first d");
     }
 
     @Test
