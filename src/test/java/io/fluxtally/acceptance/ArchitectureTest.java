@@ -21,6 +21,7 @@ class ArchitectureTest {
     private static final String DASHSCOPE = "io.fluxtally.dashscope..";
     private static final String BEDROCK = "io.fluxtally.bedrock..";
     private static final String ALIBABA = "io.fluxtally.alibaba..";
+    private static final String BOOT = "io.fluxtally.boot..";
     private static final String CONFORMANCE = "io.fluxtally.conformance..";
     private static final String CLI = "io.fluxtally.cli..";
     private static final String EXAMPLES = "io.fluxtally.examples..";
@@ -32,7 +33,7 @@ class ArchitectureTest {
             .resideInAPackage(USAGE)
             .should()
             .dependOnClassesThat()
-            .resideInAnyPackage(GRAPH, DASHSCOPE, BEDROCK, ALIBABA, CONFORMANCE, CLI, EXAMPLES);
+            .resideInAnyPackage(GRAPH, DASHSCOPE, BEDROCK, ALIBABA, BOOT, CONFORMANCE, CLI, EXAMPLES);
 
     @ArchTest
     static final ArchRule graphDependsOnUsageAlone = noClasses()
@@ -40,7 +41,7 @@ class ArchitectureTest {
             .resideInAPackage(GRAPH)
             .should()
             .dependOnClassesThat()
-            .resideInAnyPackage(DASHSCOPE, BEDROCK, ALIBABA, CONFORMANCE, CLI, EXAMPLES);
+            .resideInAnyPackage(DASHSCOPE, BEDROCK, ALIBABA, BOOT, CONFORMANCE, CLI, EXAMPLES);
 
     @ArchTest
     static final ArchRule adapterDependsOnUsageAlone = noClasses()
@@ -48,7 +49,7 @@ class ArchitectureTest {
             .resideInAPackage(DASHSCOPE)
             .should()
             .dependOnClassesThat()
-            .resideInAnyPackage(GRAPH, BEDROCK, ALIBABA, CONFORMANCE, CLI, EXAMPLES);
+            .resideInAnyPackage(GRAPH, BEDROCK, ALIBABA, BOOT, CONFORMANCE, CLI, EXAMPLES);
 
     @ArchTest
     static final ArchRule bedrockAdapterDependsOnUsageAlone = noClasses()
@@ -56,7 +57,7 @@ class ArchitectureTest {
             .resideInAPackage(BEDROCK)
             .should()
             .dependOnClassesThat()
-            .resideInAnyPackage(GRAPH, DASHSCOPE, ALIBABA, CONFORMANCE, CLI, EXAMPLES);
+            .resideInAnyPackage(GRAPH, DASHSCOPE, ALIBABA, BOOT, CONFORMANCE, CLI, EXAMPLES);
 
     @ArchTest
     static final ArchRule alibabaGraphAdapterDependsOnUsageAndDashScopeAlone = noClasses()
@@ -64,7 +65,23 @@ class ArchitectureTest {
             .resideInAPackage(ALIBABA)
             .should()
             .dependOnClassesThat()
-            .resideInAnyPackage(GRAPH, BEDROCK, CONFORMANCE, CLI, EXAMPLES);
+            .resideInAnyPackage(GRAPH, BEDROCK, BOOT, CONFORMANCE, CLI, EXAMPLES);
+
+    @ArchTest
+    static final ArchRule theStarterDependsOnNothingThatIsForTests = noClasses()
+            .that()
+            .resideInAPackage(BOOT)
+            .should()
+            .dependOnClassesThat()
+            .resideInAnyPackage(CONFORMANCE, CLI, EXAMPLES);
+
+    @ArchTest
+    static final ArchRule springBootStaysInTheStarter = noClasses()
+            .that()
+            .resideOutsideOfPackages(BOOT, EXAMPLES)
+            .should()
+            .dependOnClassesThat()
+            .resideInAnyPackage("org.springframework.boot..", BOOT);
 
     @ArchTest
     static final ArchRule reflectionOnAgentsIsInOnePlace = noClasses()

@@ -33,8 +33,8 @@ class ReadmeTest {
     void quotesTheExamples(String page) throws IOException {
         String text = Files.readString(ROOT.resolve(page));
         List<String> examples;
-        try (Stream<Path> files = Files.walk(ROOT.resolve("examples/src/main/java"))) {
-            examples = files.filter(file -> file.toString().endsWith(".java"))
+        try (Stream<Path> files = Files.walk(ROOT.resolve("examples"))) {
+            examples = files.filter(ReadmeTest::isExample)
                     .map(ReadmeTest::read)
                     .map(ReadmeTest::withoutIndent)
                     .toList();
@@ -90,6 +90,11 @@ class ReadmeTest {
         assertThat(section)
                 .contains("ReactAgent.builder", "FunctionToolCallback", "stream(", "RunUsage", "usage.total()");
         assertThat(lines).isLessThan(30);
+    }
+
+    private static boolean isExample(Path file) {
+        String name = file.toString().replace('\\', '/');
+        return name.contains("/src/main/java/") && name.endsWith(".java");
     }
 
     private static String withoutIndent(String code) {
