@@ -7,7 +7,6 @@ import io.fluxtally.usage.scope.UsageSink;
 import io.fluxtally.usage.wire.Drain;
 import io.fluxtally.usage.wire.RequestListener;
 import io.fluxtally.usage.wire.WireTap;
-import org.springframework.beans.factory.DisposableBean;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnBooleanProperty;
@@ -15,8 +14,6 @@ import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean
 import org.springframework.boot.context.properties.EnableConfigurationProperties;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.ImportRuntimeHints;
-import reactor.core.Disposable;
-import reactor.core.Disposables;
 
 /** Auto-configuration of what every app gets: the recorder, the wire tap, and the runs. */
 @AutoConfiguration
@@ -25,23 +22,29 @@ import reactor.core.Disposables;
 @ImportRuntimeHints(FluxtallyRuntimeHints.class)
 public class FluxtallyAutoConfiguration {
 
-    /** Books what is requested in this app, and hands it to every {@link UsageSink} there is. */
+    /** Books what is requested in this app. */
     @Bean
     @ConditionalOnMissingBean
-    public UsageRecorder fluxtallyUsageRecorder(ObjectProvider<UsageSink> sinks) {
-        return UsageRecorder.withSinks(sinks.orderedStream().toArray(UsageSink[]::new));
+    UsageRecorder fluxtallyUsageRecorder(AppSinks sinks) {
+        UsageRecorder recorder = UsageRecorder.withSinks();
+        sinks.listenTo(recorder);
+        return recorder;
     }
 
-    /** Hands on what is booked where nobody names a recorder, such as by {@code UsageChatModel.of(model)}. */
     @Bean
-    SharedRecorderSinks fluxtallySharedRecorderSinks(ObjectProvider<UsageSink> sinks, UsageRecorder recorder) {
-        return new SharedRecorderSinks(sinks, recorder);
+    static AppSinks fluxtallyAppSinks(ObjectProvider<UsageSink> sinks) {
+        return new AppSinks(sinks);
     }
 
     @Bean
     @ConditionalOnMissingBean
     WireTap fluxtallyWireTap(
-            FluxtallyProperties properties, UsageRecorder recorder, ObjectProvider<RequestListener> listener) {
+            FluxtallyProperties properties,
+            UsageRecorder recorder,
+            AppSinks sinks,
+            ObjectProvider<RequestListener> listener) {
+        // The recorder may be the app's own.
+        sinks.listenTo(recorder);
         FluxtallyProperties.Tap settings = properties.tap();
         WireTap.Builder tap = WireTap.builder().recorder(recorder).maxEventBytes((int)
                 settings.maxEventSize().toBytes());
@@ -64,25 +67,5 @@ public class FluxtallyAutoConfiguration {
     @ConditionalOnMissingBean
     UsageRuns fluxtallyUsageRuns(RunHistory history) {
         return new UsageRuns(history);
-    }
-
-    /** The app's sinks, at the recorder of the process for as long as the app is there. */
-    static final class SharedRecorderSinks implements DisposableBean {
-
-        private final Disposable added;
-
-        SharedRecorderSinks(ObjectProvider<UsageSink> sinks, UsageRecorder recorder) {
-            Disposable.Composite all = Disposables.composite();
-            if (recorder != UsageRecorder.shared()) {
-                sinks.orderedStream()
-                        .forEach(sink -> all.add(UsageRecorder.shared().addSink(sink)));
-            }
-            added = all;
-        }
-
-        @Override
-        public void destroy() {
-            added.dispose();
-        }
     }
 }

@@ -34,6 +34,7 @@ import org.springframework.boot.autoconfigure.ImportAutoConfiguration;
 import org.springframework.boot.test.context.runner.ApplicationContextRunner;
 import org.springframework.boot.test.system.CapturedOutput;
 import org.springframework.boot.test.system.OutputCaptureExtension;
+import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 
 @DisplayName("What every app gets")
@@ -98,6 +99,58 @@ class FluxtallyAutoConfigurationTest {
         UsageRecorder.shared().book(null, request("later", null));
 
         assertThat(heard).doesNotContain("later");
+    }
+
+    /** A sink that asks a model, which is tapped; and what it heard. */
+    record AskingSink(WireTap model, List<String> heard) implements UsageSink {
+
+        @Override
+        public void accept(RequestUsage request) {
+            heard.add(request.requestId());
+        }
+    }
+
+    @Configuration
+    static class AskingSinks {
+
+        @Bean
+        AskingSink asking(WireTap model) {
+            return new AskingSink(model, new ArrayList<>());
+        }
+    }
+
+    /** Asks while the app starts. */
+    record EarlyBird(UsageRecorder recorder) {
+
+        EarlyBird {
+            recorder.book(null, request("early", null));
+        }
+    }
+
+    @Test
+    @DisplayName("hands on what was asked while the app started, to sinks that need a model themselves")
+    void early() {
+        app.withBean(EarlyBird.class).withUserConfiguration(AskingSinks.class).run(context -> {
+            context.getBean(UsageRecorder.class).book(null, request("later", null));
+
+            assertThat(context.getBean(AskingSink.class).heard()).containsExactly("early", "later");
+        });
+    }
+
+    @Test
+    @DisplayName("keeps a sink that throws from nobody but itself (T22)")
+    void throwing() {
+        List<String> heard = new ArrayList<>();
+
+        app.withBean("a", UsageSink.class, () -> request -> {
+                    throw new IllegalStateException("broken");
+                })
+                .withBean("b", UsageSink.class, () -> request -> heard.add(request.requestId()))
+                .run(context -> {
+                    context.getBean(UsageRecorder.class).book(null, request("r", null));
+
+                    assertThat(heard).containsExactly("r");
+                });
     }
 
     @Test
