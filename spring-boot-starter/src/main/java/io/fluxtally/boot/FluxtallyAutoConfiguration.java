@@ -42,7 +42,7 @@ public class FluxtallyAutoConfiguration {
             FluxtallyProperties properties,
             UsageRecorder recorder,
             AppSinks sinks,
-            ObjectProvider<RequestListener> listener) {
+            ObjectProvider<RequestListener> listeners) {
         // The recorder may be the app's own.
         sinks.listenTo(recorder);
         FluxtallyProperties.Tap settings = properties.tap();
@@ -52,7 +52,7 @@ public class FluxtallyAutoConfiguration {
         if (drain.enabled()) {
             tap.drain(new Drain(drain.time(), drain.size().toBytes(), drain.atOnce()));
         }
-        listener.ifUnique(tap::listener);
+        listeners.orderedStream().forEach(tap::listener);
         return tap.build();
     }
 

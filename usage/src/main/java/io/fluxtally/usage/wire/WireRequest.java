@@ -56,7 +56,7 @@ public final class WireRequest implements ModelCall.OpenRequest {
 
     private final WireTap tap;
     private final @Nullable UsageScope scope;
-    private final @Nullable UsageSink listener;
+    private final List<UsageSink> listeners;
     private final Instant start = Instant.now();
     private final long startNanos = System.nanoTime();
 
@@ -91,10 +91,10 @@ public final class WireRequest implements ModelCall.OpenRequest {
     /** The places that it holds in a run with limits. */
     private Reservation reservation = Reservation.NONE;
 
-    WireRequest(WireTap tap, RequestHead head, @Nullable UsageScope scope, @Nullable UsageSink listener, boolean asks) {
+    WireRequest(WireTap tap, RequestHead head, @Nullable UsageScope scope, List<UsageSink> listeners, boolean asks) {
         this.tap = tap;
         this.scope = scope;
-        this.listener = listener;
+        this.listeners = listeners;
         this.search = new DialectSearch(tap.dialects(), head);
         if (search.isExpected()) {
             adopt(asks);
@@ -400,13 +400,12 @@ public final class WireRequest implements ModelCall.OpenRequest {
     }
 
     private void tell(RequestUsage request) {
-        if (listener == null) {
-            return;
-        }
-        try {
-            listener.accept(request);
-        } catch (Throwable failure) {
-            MeasuringFailures.report(WireTap.LISTENER, failure);
+        for (UsageSink listener : listeners) {
+            try {
+                listener.accept(request);
+            } catch (Throwable failure) {
+                MeasuringFailures.report(WireTap.LISTENER, failure);
+            }
         }
     }
 

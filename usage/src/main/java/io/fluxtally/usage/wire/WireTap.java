@@ -35,13 +35,13 @@ public final class WireTap {
     /** How many bytes of one event are read, unless set: 4 MiB. */
     public static final int DEFAULT_MAX_EVENT_BYTES = 4 * 1024 * 1024;
 
-    static final String LISTENER = "the wire tap's listener";
+    static final String LISTENER = "a listener of the wire tap";
 
     private final UsageRecorder recorder;
     private final List<Dialect> dialects;
     private final int maxEventBytes;
     private final @Nullable Drain drain;
-    private final @Nullable RequestListener listener;
+    private final List<RequestListener> listeners;
     private final Semaphore drains;
     private final AtomicLong unreadEvents = new AtomicLong();
     private final AtomicLong refusedDrains = new AtomicLong();
@@ -51,7 +51,7 @@ public final class WireTap {
         this.dialects = List.copyOf(builder.dialects);
         this.maxEventBytes = builder.maxEventBytes;
         this.drain = builder.drain;
-        this.listener = builder.listener;
+        this.listeners = List.copyOf(builder.listeners);
         this.drains = new Semaphore(drain == null ? 0 : drain.atOnce());
     }
 
@@ -97,19 +97,26 @@ public final class WireTap {
 
     private @Nullable WireRequest open(
             RequestHead head, @Nullable UsageScope scope, ContextView context, boolean asks) {
-        return head.method().equals("POST") ? new WireRequest(this, head, scope, listenerFor(context), asks) : null;
+        return head.method().equals("POST") ? new WireRequest(this, head, scope, listenersOf(context), asks) : null;
     }
 
-    private @Nullable UsageSink listenerFor(ContextView context) {
-        if (listener == null) {
-            return null;
+    /** Who is to be told of a request that is made in the given context. */
+    private List<UsageSink> listenersOf(ContextView context) {
+        if (listeners.isEmpty()) {
+            return List.of();
         }
-        try {
-            return listener.onRequest(context);
-        } catch (Throwable failure) {
-            MeasuringFailures.report(LISTENER, failure);
-            return null;
+        List<UsageSink> interested = new ArrayList<>(listeners.size());
+        for (RequestListener listener : listeners) {
+            try {
+                UsageSink sink = listener.onRequest(context);
+                if (sink != null) {
+                    interested.add(sink);
+                }
+            } catch (Throwable failure) {
+                MeasuringFailures.report(LISTENER, failure);
+            }
         }
+        return interested;
     }
 
     /** How many events were passed on unread, because they were too long or not what their kind promises. */
@@ -170,7 +177,7 @@ public final class WireTap {
                 new BedrockDialect()));
         private int maxEventBytes = DEFAULT_MAX_EVENT_BYTES;
         private @Nullable Drain drain;
-        private @Nullable RequestListener listener;
+        private final List<RequestListener> listeners = new ArrayList<>();
 
         private Builder() {}
 
@@ -209,9 +216,9 @@ public final class WireTap {
             return this;
         }
 
-        /** Sets who is told of each request where it is made; nobody unless set. */
+        /** Adds one who is told of each request where it is made. */
         public Builder listener(RequestListener value) {
-            this.listener = value;
+            listeners.add(value);
             return this;
         }
 

@@ -59,6 +59,18 @@ class RequestListenerTest {
     }
 
     @Test
+    @DisplayName("is told beside others, in their order")
+    void several() {
+        TapUnderTest tap = TapUnderTest.with(settings -> settings.listener(context -> request -> heard.add("first"))
+                .listener(context -> null)
+                .listener(context -> request -> heard.add("last")));
+
+        answer(admit(tap, Context.empty()));
+
+        assertThat(heard).containsExactly("first", "last");
+    }
+
+    @Test
     @DisplayName("need not care for a request")
     void notInterested() {
         TapUnderTest tap = heardBy(context -> null);
