@@ -14,6 +14,7 @@ import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean
 import org.springframework.boot.context.properties.EnableConfigurationProperties;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.ImportRuntimeHints;
+import org.springframework.context.annotation.Lazy;
 
 /** Auto-configuration of what every app gets: the recorder, the wire tap, and the runs. */
 @AutoConfiguration
@@ -31,7 +32,9 @@ public class FluxtallyAutoConfiguration {
         return recorder;
     }
 
+    /** Not lazy, in no app: it is told when all beans are there. */
     @Bean
+    @Lazy(false)
     static AppSinks fluxtallyAppSinks(ObjectProvider<UsageSink> sinks) {
         return new AppSinks(sinks);
     }

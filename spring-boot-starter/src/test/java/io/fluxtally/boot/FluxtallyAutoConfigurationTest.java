@@ -27,6 +27,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.springframework.ai.model.tool.internal.ToolCallReactiveContextHolder;
 import org.springframework.aot.hint.RuntimeHints;
 import org.springframework.aot.hint.predicate.RuntimeHintsPredicates;
+import org.springframework.boot.LazyInitializationBeanFactoryPostProcessor;
 import org.springframework.boot.SpringApplication;
 import org.springframework.boot.WebApplicationType;
 import org.springframework.boot.autoconfigure.AutoConfigurations;
@@ -135,6 +136,21 @@ class FluxtallyAutoConfigurationTest {
 
             assertThat(context.getBean(AskingSink.class).heard()).containsExactly("early", "later");
         });
+    }
+
+    @Test
+    @DisplayName("finds its sinks in an app whose beans are lazy, too")
+    void lazy() {
+        List<String> heard = new ArrayList<>();
+
+        app.withInitializer(context ->
+                        context.addBeanFactoryPostProcessor(new LazyInitializationBeanFactoryPostProcessor()))
+                .withBean(UsageSink.class, () -> request -> heard.add(request.requestId()))
+                .run(context -> {
+                    context.getBean(UsageRecorder.class).book(null, request("r", null));
+
+                    assertThat(heard).containsExactly("r");
+                });
     }
 
     @Test
