@@ -66,6 +66,11 @@ final class RunEntry {
         return scope;
     }
 
+    /** Whether it has a request, or one is to come of what is in flight. */
+    boolean hasRequests() {
+        return sum.requests() > 0 || inFlight() > 0;
+    }
+
     void settled(RunScope one) {
         if (scope == one && state != RunState.OPEN) {
             scope = null;
@@ -90,6 +95,10 @@ final class RunEntry {
         sums.merge(key == null ? RunUsage.NONE : key, UsageSum.EMPTY.plus(request), (one, other) -> one.plus(request));
     }
 
+    private long inFlight() {
+        return scope == null ? 0 : scope.usage().inFlight();
+    }
+
     RunRecord record() {
         List<RequestUsage> sorted = new ArrayList<>(requests);
         sorted.sort(Comparator.comparing(RequestUsage::start));
@@ -99,7 +108,7 @@ final class RunEntry {
                 start,
                 end,
                 sum,
-                scope == null ? 0 : scope.usage().inFlight(),
+                inFlight(),
                 Collections.unmodifiableMap(new TreeMap<>(byModel)),
                 Collections.unmodifiableMap(new TreeMap<>(byAgent)),
                 Collections.unmodifiableMap(new TreeMap<>(bySource)),

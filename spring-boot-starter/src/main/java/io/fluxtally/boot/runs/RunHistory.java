@@ -19,7 +19,8 @@ import org.jspecify.annotations.Nullable;
  * run is in it whoever opened it.
  *
  * <p>An open run that is never closed is evicted: when others need its place, or when it was quiet for so long that nobody
- * can be waiting for it. That is looked at whenever a run is opened and whenever the history is read.
+ * can be waiting for it. That is looked at whenever a run is opened and whenever the history is read. One that was closed
+ * without a request is not among {@link #runs()}: most that are opened for HTTP requests are such.
  *
  * <p>Safe for use by any number of threads.
  */
@@ -31,18 +32,24 @@ public final class RunHistory implements UsageSink {
     private final int maxRequests;
     private final Clock clock;
 
-    /** Runs that are open, the one that was quiet for longest first. */
-    private final LinkedHashMap<String, RunEntry> open = new LinkedHashMap<>(16, 0.75f, true);
+    /**
+     * Runs that are open, the one that was quiet for longest first. Not in order of access: a run that is looked at is as quiet
+     * as before.
+     */
+    private final LinkedHashMap<String, RunEntry> open = new LinkedHashMap<>();
 
     /** Runs that are not, or not known to be, likewise. */
-    private final LinkedHashMap<String, RunEntry> others = new LinkedHashMap<>(16, 0.75f, true);
+    private final LinkedHashMap<String, RunEntry> others = new LinkedHashMap<>();
+
+    /** Runs that were closed without any request, apart, so that they take no other's place. */
+    private final LinkedHashMap<String, RunEntry> empty = new LinkedHashMap<>();
 
     private long evicted;
 
     /**
      * An empty history.
      *
-     * @param keep how many runs that are not open are remembered
+     * @param keep how many runs that are not open are remembered, and as many that had no request
      * @param maxOpen how many runs may be open
      * @param idleTimeout how long an open run may go without a request
      * @param maxRequests how many requests of each run are remembered one by one
@@ -77,18 +84,30 @@ public final class RunHistory implements UsageSink {
             return;
         }
         Instant now = clock.instant();
-        RunEntry entry = find(runId);
+        Map<String, RunEntry> entries = open.containsKey(runId) ? open : others;
+        RunEntry entry = remove(runId);
         if (entry == null) {
             entry = new RunEntry(runId, RunState.SEEN, request.start(), now, maxRequests);
-            others.put(runId, entry);
-            trim();
         }
         entry.add(request, now);
+        entries.put(runId, entry);
+        trim(entries);
+    }
+
+    private @Nullable RunEntry remove(String runId) {
+        RunEntry entry = find(runId);
+        open.remove(runId);
+        others.remove(runId);
+        empty.remove(runId);
+        return entry;
     }
 
     private @Nullable RunEntry find(String runId) {
         RunEntry entry = open.get(runId);
-        return entry != null ? entry : others.get(runId);
+        if (entry == null) {
+            entry = others.get(runId);
+        }
+        return entry != null ? entry : empty.get(runId);
     }
 
     /**
@@ -102,7 +121,7 @@ public final class RunHistory implements UsageSink {
             throw new IllegalArgumentException("runId must not be that of an open run, but is \"" + runId + "\"");
         }
         Instant now = clock.instant();
-        RunEntry entry = others.remove(runId);
+        RunEntry entry = remove(runId);
         if (entry == null) {
             entry = new RunEntry(runId, RunState.OPEN, now, now, maxRequests);
         }
@@ -118,9 +137,9 @@ public final class RunHistory implements UsageSink {
         }
     }
 
-    /** The scope of a run that is open, or null. */
+    /** The scope of a run that is at work, or null if that is not known. */
     synchronized @Nullable RunScope scope(String runId) {
-        RunEntry entry = open.getOrDefault(runId, null);
+        RunEntry entry = find(runId);
         return entry == null ? null : entry.scope();
     }
 
@@ -136,8 +155,9 @@ public final class RunHistory implements UsageSink {
     private void end(RunEntry entry, RunState how, Instant now) {
         open.remove(entry.runId());
         entry.end(how, now);
-        others.put(entry.runId(), entry);
-        trim();
+        Map<String, RunEntry> entries = how == RunState.EVICTED || entry.hasRequests() ? others : empty;
+        entries.put(entry.runId(), entry);
+        trim(entries);
     }
 
     private synchronized void settled(RunScope scope) {
@@ -160,13 +180,13 @@ public final class RunHistory implements UsageSink {
         }
     }
 
-    private void trim() {
-        while (others.size() > keep) {
-            others.remove(others.keySet().iterator().next());
+    private void trim(Map<String, RunEntry> entries) {
+        while (entries != open && entries.size() > keep) {
+            entries.remove(entries.keySet().iterator().next());
         }
     }
 
-    /** The runs that are remembered, those that began last first. */
+    /** The runs that are remembered, those that began last first; of those that were closed, the ones that had a request. */
     public synchronized List<RunRecord> runs() {
         evict(clock.instant());
         List<RunRecord> runs = new ArrayList<>(open.size() + others.size());
@@ -183,9 +203,7 @@ public final class RunHistory implements UsageSink {
     /** The run of an id, or empty if it is not remembered. */
     public synchronized Optional<RunRecord> run(String runId) {
         evict(clock.instant());
-        // get() would make it the last that was active.
-        RunEntry entry = open.getOrDefault(runId, others.getOrDefault(runId, null));
-        return Optional.ofNullable(entry).map(RunEntry::record);
+        return Optional.ofNullable(find(runId)).map(RunEntry::record);
     }
 
     /** How many runs are open. */

@@ -8,6 +8,6 @@ public enum RunState {
     CLOSED,
     /** It was never closed, and given up after a time without requests or for want of room. */
     EVICTED,
-    /** It was opened elsewhere, such as by a graph, so that only its requests are seen. */
+    /** It was opened elsewhere, such as by a graph, or is forgotten: only requests that came since then are seen. */
     SEEN
 }

@@ -3,7 +3,6 @@ package io.fluxtally.boot.runs;
 import io.fluxtally.usage.scope.RunScope;
 import io.fluxtally.usage.scope.UsageScope;
 import java.util.Optional;
-import java.util.concurrent.Callable;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Flux;
@@ -19,11 +18,24 @@ import reactor.util.context.ContextView;
  * TokenUsage used = runs.current().orElseThrow().getTokenUsage();                    // inside either
  * }</pre>
  *
- * <p>What is opened inside a run is part of that run: it counts from zero, under the same id, and is counted there too.
+ * <p>Where the end of a run is not the end of one publisher or task, it is opened and closed by hand, and the work is put into
+ * its scope:
+ *
+ * <pre>{@code
+ * try (UsageRun run = runs.open()) {
+ *     String text = run.scope().call(() -> chatClient.prompt(question).call().content());
+ *     TokenUsage used = run.getTokenUsage();
+ * }
+ * }</pre>
+ *
+ * <p>What is opened inside a run is part of that run: it counts from zero, under the same id, and is counted there too. Closing
+ * it ends nothing but itself.
  *
  * <p>Safe for use by any number of threads.
  */
 public final class UsageRuns {
+
+    private static final int MAX_ID = 256;
 
     private final RunHistory history;
 
@@ -32,17 +44,26 @@ public final class UsageRuns {
         this.history = history;
     }
 
-    /** Opens a run, or a part of the run that the current thread works for. To be closed. */
+    /**
+     * Opens a run, or a part of the run that the current thread works for. To be closed. The thread is not bound to it: what is
+     * to be counted in it is done in its {@linkplain UsageRun#scope() scope}.
+     */
     public UsageRun open() {
         return openIn(UsageScope.current());
     }
 
     /**
-     * Opens a run with an id of the app's, whatever is around it. To be closed.
+     * Opens a run with an id of the app's, whatever is around it. To be closed. If a run of that id has ended already, it goes on
+     * in the history, while what is returned counts from zero.
      *
-     * @throws IllegalArgumentException if a run with that id is open
+     * @param runId an identifier of up to 256 characters, never a text of the conversation
+     * @throws IllegalArgumentException if it is blank or too long, or a run with that id is open
      */
     public UsageRun open(String runId) {
+        if (runId.isBlank() || runId.length() > MAX_ID) {
+            throw new IllegalArgumentException("runId must not be blank and have %d characters or fewer, but has %d"
+                    .formatted(MAX_ID, runId.length()));
+        }
         return opened(RunScope.start(runId));
     }
 
@@ -83,23 +104,40 @@ public final class UsageRuns {
     }
 
     /**
-     * Runs a task as a run on the current thread.
+     * Runs a task as a run on the current thread: {@code runs.track(() -> ...)}, or {@code runs.track(callable::call)}.
      *
-     * @throws Exception whatever the task throws
+     * @throws E whatever the task throws
      */
-    public <T extends @Nullable Object> T track(Callable<T> task) throws Exception {
+    public <T extends @Nullable Object, E extends Exception> T track(Task<T, E> task) throws E {
         UsageRun run = open();
-        try (run) {
-            return run.scope().call(task);
+        UsageScope.Binding binding = run.scope().bind();
+        try (run;
+                binding) {
+            return task.run();
         }
     }
 
-    /** The run that the current thread works for, or empty if it works for none. */
+    /** Work that returns something. */
+    @FunctionalInterface
+    public interface Task<T extends @Nullable Object, E extends Exception> {
+
+        /**
+         * Does the work.
+         *
+         * @throws E if it fails
+         */
+        T run() throws E;
+    }
+
+    /**
+     * The run that the current thread works for, or empty if it works for none. Inside a part of a run, it is the whole. Closing
+     * it does nothing: that is for whoever opened it.
+     */
     public Optional<UsageRun> current() {
         return of(UsageScope.current());
     }
 
-    /** The run that work with the given Reactor context belongs to, or empty if it belongs to none. */
+    /** {@link #current()} for work with the given Reactor context. */
     public Optional<UsageRun> current(ContextView context) {
         return of(UsageScope.current(context));
     }
