@@ -10,9 +10,12 @@ import io.fluxtally.boot.runs.UsageRuns;
 import io.fluxtally.usage.RequestUsage;
 import io.fluxtally.usage.TokenUsage;
 import io.fluxtally.usage.UsageSource;
+import io.fluxtally.usage.scope.UsageRecorder;
 import jakarta.servlet.Filter;
 import java.io.IOException;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.function.Function;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -24,6 +27,8 @@ import org.springframework.boot.test.context.runner.WebApplicationContextRunner;
 import org.springframework.boot.web.servlet.FilterRegistrationBean;
 import org.springframework.core.Ordered;
 import org.springframework.mock.http.server.reactive.MockServerHttpRequest;
+import org.springframework.mock.web.MockHttpServletRequest;
+import org.springframework.mock.web.MockHttpServletResponse;
 import org.springframework.mock.web.server.MockServerWebExchange;
 import org.springframework.web.filter.OncePerRequestFilter;
 import org.springframework.web.server.WebFilter;
@@ -135,6 +140,38 @@ class WebRunsAutoConfigurationTest {
             assertThat(history.runs())
                     .hasSize(3)
                     .allSatisfy(run -> assertThat(run.state()).isEqualTo(RunState.CLOSED));
+        });
+    }
+
+    @Test
+    @DisplayName("a request whose response never ends is a run that is evicted in the end, counted, and still its own")
+    void neverEnds() {
+        servlet.withPropertyValues(ON, "fluxtally.runs.max-open=2").run(context -> {
+            Filter filter = context.getBean(FilterRegistrationBean.class).getFilter();
+            UsageRuns runs = context.getBean(UsageRuns.class);
+            RunHistory history = context.getBean(RunHistory.class);
+            List<UsageRun> begun = new ArrayList<>();
+            for (int i = 0; i < 3; i++) {
+                MockHttpServletRequest request = new MockHttpServletRequest();
+                request.setAsyncSupported(true);
+                filter.doFilter(request, new MockHttpServletResponse(), (asked, answer) -> {
+                    asked.startAsync();
+                    begun.add(runs.current().orElseThrow());
+                });
+            }
+
+            assertThat(history.open()).isEqualTo(2);
+            assertThat(history.evicted()).isEqualTo(1);
+            String evicted = begun.get(0).id();
+            assertThat(history.run(evicted).orElseThrow().state()).isEqualTo(RunState.EVICTED);
+            context.getBean(UsageRecorder.class)
+                    .book(
+                            begun.get(0).scope(),
+                            RequestUsage.builder("late", Instant.EPOCH)
+                                    .runId(evicted)
+                                    .build());
+            assertThat(history.run(evicted).orElseThrow().sum().requests()).isEqualTo(1);
+            assertThat(begun.get(0).usage().unreported()).isEqualTo(1);
         });
     }
 }
