@@ -23,6 +23,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import javax.net.ssl.SSLHandshakeException;
 import org.jspecify.annotations.Nullable;
 import reactor.core.Disposable;
@@ -56,7 +57,6 @@ public final class WireRequest implements ModelCall.OpenRequest {
 
     private final WireTap tap;
     private final @Nullable UsageScope scope;
-    private final List<UsageSink> listeners;
     private final Instant start = Instant.now();
     private final long startNanos = System.nanoTime();
 
@@ -69,6 +69,9 @@ public final class WireRequest implements ModelCall.OpenRequest {
     private boolean ended;
     private @Nullable String responseId;
     private boolean outlivesCall;
+
+    /** Who is told of it when it is booked. */
+    private List<UsageSink> listeners = List.of();
 
     /** While the response is read on without the app: all that stops it, at the latest when its time is up. */
     private @Nullable List<Runnable> stops;
@@ -91,10 +94,9 @@ public final class WireRequest implements ModelCall.OpenRequest {
     /** The places that it holds in a run with limits. */
     private Reservation reservation = Reservation.NONE;
 
-    WireRequest(WireTap tap, RequestHead head, @Nullable UsageScope scope, List<UsageSink> listeners, boolean asks) {
+    WireRequest(WireTap tap, RequestHead head, @Nullable UsageScope scope, boolean asks) {
         this.tap = tap;
         this.scope = scope;
-        this.listeners = listeners;
         this.search = new DialectSearch(tap.dialects(), head);
         if (search.isExpected()) {
             adopt(asks);
@@ -399,10 +401,21 @@ public final class WireRequest implements ModelCall.OpenRequest {
         }
     }
 
+    /** Adds one who is told of it when it is booked; nobody if null. */
+    synchronized void tells(@Nullable UsageSink sink) {
+        if (sink != null) {
+            listeners = Stream.concat(listeners.stream(), Stream.of(sink)).toList();
+        }
+    }
+
     private void tell(RequestUsage request) {
-        for (UsageSink listener : listeners) {
+        List<UsageSink> sinks;
+        synchronized (this) {
+            sinks = listeners;
+        }
+        for (UsageSink sink : sinks) {
             try {
-                listener.accept(request);
+                sink.accept(request);
             } catch (Throwable failure) {
                 MeasuringFailures.report(WireTap.LISTENER, failure);
             }

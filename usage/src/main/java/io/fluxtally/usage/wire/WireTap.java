@@ -4,7 +4,6 @@ import io.fluxtally.usage.UsageLimitExceededException;
 import io.fluxtally.usage.scope.MeasuringFailures;
 import io.fluxtally.usage.scope.UsageRecorder;
 import io.fluxtally.usage.scope.UsageScope;
-import io.fluxtally.usage.scope.UsageSink;
 import io.fluxtally.usage.wire.dialect.AnthropicDialect;
 import io.fluxtally.usage.wire.dialect.BedrockDialect;
 import io.fluxtally.usage.wire.dialect.DashScopeDialect;
@@ -19,7 +18,6 @@ import java.util.List;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
-import reactor.util.context.Context;
 import reactor.util.context.ContextView;
 
 /**
@@ -73,12 +71,12 @@ public final class WireTap {
      * @return the request to report to, or null if it cannot be one to a model
      */
     public @Nullable WireRequest open(RequestHead head, @Nullable UsageScope scope) {
-        return open(head, scope, Context.empty(), false);
+        return open(head, scope, List.of(), false);
     }
 
-    /** {@link #admit(RequestHead, UsageScope, ContextView)} for a blocking request. */
+    /** {@link #admit(RequestHead, UsageScope, Iterable)} for a blocking request. */
     public @Nullable WireRequest admit(RequestHead head, @Nullable UsageScope scope) {
-        return admit(head, scope, Context.empty());
+        return admit(head, scope, List.of());
     }
 
     /**
@@ -87,36 +85,29 @@ public final class WireTap {
      *
      * @param head where it goes
      * @param scope the scope it is made in, or null if there is none
-     * @param context the Reactor context it is made in, for the tap's listener
+     * @param contexts the Reactor contexts it is made in, for the tap's {@linkplain RequestListener listeners}
      * @return the request to report to, or null if it cannot be one to a model
      * @throws UsageLimitExceededException if it must not be sent
      */
-    public @Nullable WireRequest admit(RequestHead head, @Nullable UsageScope scope, ContextView context) {
-        return open(head, scope, context, true);
+    public @Nullable WireRequest admit(
+            RequestHead head, @Nullable UsageScope scope, Iterable<? extends ContextView> contexts) {
+        return open(head, scope, contexts, true);
     }
 
     private @Nullable WireRequest open(
-            RequestHead head, @Nullable UsageScope scope, ContextView context, boolean asks) {
-        return head.method().equals("POST") ? new WireRequest(this, head, scope, listenersOf(context), asks) : null;
-    }
-
-    /** Who is to be told of a request that is made in the given context. */
-    private List<UsageSink> listenersOf(ContextView context) {
-        if (listeners.isEmpty()) {
-            return List.of();
+            RequestHead head, @Nullable UsageScope scope, Iterable<? extends ContextView> contexts, boolean asks) {
+        if (!head.method().equals("POST")) {
+            return null;
         }
-        List<UsageSink> interested = new ArrayList<>(listeners.size());
+        WireRequest request = new WireRequest(this, head, scope, asks);
         for (RequestListener listener : listeners) {
             try {
-                UsageSink sink = listener.onRequest(context);
-                if (sink != null) {
-                    interested.add(sink);
-                }
+                request.tells(listener.onRequest(contexts, request));
             } catch (Throwable failure) {
                 MeasuringFailures.report(LISTENER, failure);
             }
         }
-        return interested;
+        return request;
     }
 
     /** How many events were passed on unread, because they were too long or not what their kind promises. */

@@ -8,8 +8,10 @@ import static io.fluxtally.usage.wire.TapUnderTest.post;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.fluxtally.usage.RequestOutcome;
 import io.fluxtally.usage.RequestUsage;
 import io.fluxtally.usage.scope.MeasuringFailures;
+import io.fluxtally.usage.scope.ModelCall;
 import io.fluxtally.usage.scope.RunScope;
 import java.net.ConnectException;
 import java.nio.ByteBuffer;
@@ -32,7 +34,7 @@ class RequestListenerTest {
     }
 
     private WireRequest admit(TapUnderTest tap, ContextView context) {
-        return Objects.requireNonNull(tap.tap().admit(post(OPENAI_PATH), run, context));
+        return Objects.requireNonNull(tap.tap().admit(post(OPENAI_PATH), run, List.of(context)));
     }
 
     private static void answer(WireRequest request) {
@@ -49,7 +51,8 @@ class RequestListenerTest {
     @Test
     @DisplayName("is told of a request in its context, and of its figure when the run has it, once")
     void told() {
-        TapUnderTest tap = heardBy(context -> request -> heard.add(context.get("place") + ": " + tell(request)));
+        TapUnderTest tap = heardBy((contexts, open) ->
+                request -> heard.add(contexts.iterator().next().get("place") + ": " + tell(request)));
 
         WireRequest request = admit(tap, Context.of("place", "here"));
         answer(request);
@@ -61,9 +64,10 @@ class RequestListenerTest {
     @Test
     @DisplayName("is told beside others, in their order")
     void several() {
-        TapUnderTest tap = TapUnderTest.with(settings -> settings.listener(context -> request -> heard.add("first"))
-                .listener(context -> null)
-                .listener(context -> request -> heard.add("last")));
+        TapUnderTest tap =
+                TapUnderTest.with(settings -> settings.listener((contexts, open) -> request -> heard.add("first"))
+                        .listener((contexts, open) -> null)
+                        .listener((contexts, open) -> request -> heard.add("last")));
 
         answer(admit(tap, Context.empty()));
 
@@ -73,7 +77,7 @@ class RequestListenerTest {
     @Test
     @DisplayName("need not care for a request")
     void notInterested() {
-        TapUnderTest tap = heardBy(context -> null);
+        TapUnderTest tap = heardBy((contexts, open) -> null);
 
         answer(admit(tap, Context.empty()));
 
@@ -81,9 +85,24 @@ class RequestListenerTest {
     }
 
     @Test
+    @DisplayName("can say that nobody waits for the response any more: it is booked as it stands")
+    void abandoning() {
+        List<ModelCall.OpenRequest> made = new ArrayList<>();
+        TapUnderTest tap = heardBy((contexts, open) -> {
+            made.add(open);
+            return null;
+        });
+
+        admit(tap, Context.empty());
+        made.get(0).abandon();
+
+        assertThat(tap.only().outcome()).isEqualTo(RequestOutcome.CANCELLED);
+    }
+
+    @Test
     @DisplayName("hears nothing more of a request that was never sent")
     void neverSent() {
-        TapUnderTest tap = heardBy(context -> request -> heard.add("booked"));
+        TapUnderTest tap = heardBy((contexts, open) -> request -> heard.add("booked"));
 
         admit(tap, Context.empty()).failedToSend(new ConnectException("refused"));
 
@@ -94,10 +113,10 @@ class RequestListenerTest {
     @DisplayName("that throws costs nothing but a count (T22)")
     void throwing() {
         long before = MeasuringFailures.count();
-        TapUnderTest first = heardBy(context -> {
+        TapUnderTest first = heardBy((contexts, open) -> {
             throw new IllegalStateException("at once");
         });
-        TapUnderTest later = heardBy(context -> request -> {
+        TapUnderTest later = heardBy((contexts, open) -> request -> {
             throw new IllegalStateException("later");
         });
 

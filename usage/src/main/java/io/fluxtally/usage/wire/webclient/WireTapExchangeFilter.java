@@ -8,6 +8,7 @@ import io.fluxtally.usage.wire.WireRequest;
 import io.fluxtally.usage.wire.WireTap;
 import io.fluxtally.usage.wire.dialect.RequestHead;
 import java.util.Objects;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.springframework.core.io.buffer.DataBuffer;
 import org.springframework.http.HttpHeaders;
@@ -51,8 +52,8 @@ public final class WireTapExchangeFilter implements ExchangeFilterFunction {
 
     @Override
     public Mono<ClientResponse> filter(ClientRequest request, ExchangeFunction next) {
-        return Mono.deferContextual(context -> {
-            WireRequest wire = open(request, context);
+        return DeferredMono.of(subscriber -> {
+            WireRequest wire = open(request, subscriber);
             if (wire == null) {
                 return next.exchange(request);
             }
@@ -63,19 +64,28 @@ public final class WireTapExchangeFilter implements ExchangeFilterFunction {
         });
     }
 
-    private @Nullable WireRequest open(ClientRequest request, ContextView context) {
+    private @Nullable WireRequest open(ClientRequest request, CoreSubscriber<?> subscriber) {
         try {
             RequestHead head = new RequestHead(
                     request.method().name(),
                     Objects.requireNonNullElse(request.url().getPath(), ""),
                     request.headers()::containsKey);
-            return tap.admit(head, UsageScope.current(context), context);
+            return tap.admit(head, UsageScope.current(subscriber.currentContext()), contexts(subscriber));
         } catch (UsageLimitExceededException refused) {
             throw refused;
         } catch (Throwable failure) {
             MeasuringFailures.report(PART, failure);
             return null;
         }
+    }
+
+    /** The context of a subscriber, then of those that it passes on to. */
+    private static Iterable<ContextView> contexts(CoreSubscriber<?> subscriber) {
+        return () -> Stream.concat(
+                        Stream.of(subscriber), Scannable.from(subscriber).actuals())
+                .filter(CoreSubscriber.class::isInstance)
+                .<ContextView>map(next -> ((CoreSubscriber<?>) next).currentContext())
+                .iterator();
     }
 
     private ClientResponse tapped(ClientResponse response, WireRequest wire) {
