@@ -128,11 +128,11 @@ class ArchitectureTest {
             .resideInAnyPackage("org.springframework.web..", "org.springframework.http..");
 
     @ArchTest
-    static final ArchRule contextPropagationStaysAtTheEdge = noClasses()
+    static final ArchRule micrometerStaysAtTheEdge = noClasses()
             .that()
             .resideInAPackage(USAGE)
             .and()
-            .resideOutsideOfPackage("io.fluxtally.usage.scope.propagation")
+            .resideOutsideOfPackages("io.fluxtally.usage.scope.propagation", "io.fluxtally.usage.observation")
             .should()
             .dependOnClassesThat()
             .resideInAPackage("io.micrometer..");
