@@ -1,6 +1,7 @@
 package io.fluxtally.boot;
 
 import io.fluxtally.boot.runs.RunHistory;
+import io.fluxtally.boot.runs.RunListener;
 import io.fluxtally.boot.runs.UsageRuns;
 import io.fluxtally.usage.scope.UsageRecorder;
 import io.fluxtally.usage.scope.UsageSink;
@@ -68,7 +69,7 @@ public class FluxtallyAutoConfiguration {
 
     @Bean
     @ConditionalOnMissingBean
-    UsageRuns fluxtallyUsageRuns(RunHistory history) {
-        return new UsageRuns(history);
+    UsageRuns fluxtallyUsageRuns(RunHistory history, ObjectProvider<RunListener> listener) {
+        return new UsageRuns(history, listener.getIfUnique(() -> RunListener.NONE));
     }
 }

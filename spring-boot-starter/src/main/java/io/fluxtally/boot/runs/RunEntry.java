@@ -30,6 +30,8 @@ final class RunEntry {
     /** Knows what is in flight; let go when the run has ended and nothing is any more. */
     private @Nullable RunScope scope;
 
+    private Runnable onEvicted = () -> {};
+
     /** When it was opened or last booked a request, by the history's clock. */
     private Instant lastActive;
 
@@ -49,9 +51,10 @@ final class RunEntry {
         return lastActive;
     }
 
-    void open(RunScope newScope, Instant now) {
+    void open(RunScope newScope, Runnable newOnEvicted, Instant now) {
         state = RunState.OPEN;
         scope = newScope;
+        onEvicted = newOnEvicted;
         end = null;
         lastActive = now;
     }
@@ -59,6 +62,12 @@ final class RunEntry {
     void end(RunState how, Instant now) {
         state = how;
         end = now;
+        onEvicted = () -> {};
+    }
+
+    /** What is to be run when it is evicted. */
+    Runnable onEvicted() {
+        return onEvicted;
     }
 
     @Nullable

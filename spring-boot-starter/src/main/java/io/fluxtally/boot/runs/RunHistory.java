@@ -12,6 +12,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -113,21 +115,24 @@ public final class RunHistory implements UsageSink {
     /**
      * A run is opened. One that was there before goes on.
      *
+     * @param onEvicted is run if it is evicted, on whatever thread finds that out; must not throw
      * @throws IllegalArgumentException if it is open already
      */
-    synchronized void open(RunScope scope) {
+    void open(RunScope scope, Runnable onEvicted) {
+        evicting(now -> add(scope, onEvicted, now), () -> null);
+    }
+
+    private void add(RunScope scope, Runnable onEvicted, Instant now) {
         String runId = scope.runId();
         if (open.containsKey(runId)) {
             throw new IllegalArgumentException("runId must not be that of an open run, but is \"" + runId + "\"");
         }
-        Instant now = clock.instant();
         RunEntry entry = remove(runId);
         if (entry == null) {
             entry = new RunEntry(runId, RunState.OPEN, now, now, maxRequests);
         }
-        entry.open(scope, now);
+        entry.open(scope, onEvicted, now);
         open.put(runId, entry);
-        evict(now);
     }
 
     /** A run is closed. Nothing happens if it was evicted, or opened again by somebody else. */
@@ -168,16 +173,33 @@ public final class RunHistory implements UsageSink {
     }
 
     /** An evicted run keeps its scope, since it may still be at work. */
-    private void evict(Instant now) {
+    private List<Runnable> evict(Instant now) {
+        List<Runnable> told = new ArrayList<>();
         Instant idleSince = now.minus(idleTimeout);
         while (!open.isEmpty()) {
             RunEntry quietest = open.values().iterator().next();
             if (open.size() <= maxOpen && quietest.lastActive().isAfter(idleSince)) {
-                return;
+                break;
             }
             evicted++;
+            told.add(quietest.onEvicted());
             end(quietest, RunState.EVICTED, now);
         }
+        return told;
+    }
+
+    /** Changes something, evicts what is to be evicted by then, and reads something. Those evicted are told without the lock. */
+    private <T extends @Nullable Object> T evicting(Consumer<Instant> change, Supplier<T> read) {
+        List<Runnable> told;
+        T result;
+        synchronized (this) {
+            Instant now = clock.instant();
+            change.accept(now);
+            told = evict(now);
+            result = read.get();
+        }
+        told.forEach(Runnable::run);
+        return result;
     }
 
     private void trim(Map<String, RunEntry> entries) {
@@ -187,8 +209,11 @@ public final class RunHistory implements UsageSink {
     }
 
     /** The runs that are remembered, those that began last first; of those that were closed, the ones that had a request. */
-    public synchronized List<RunRecord> runs() {
-        evict(clock.instant());
+    public List<RunRecord> runs() {
+        return evicting(now -> {}, this::records);
+    }
+
+    private List<RunRecord> records() {
         List<RunRecord> runs = new ArrayList<>(open.size() + others.size());
         for (Map<String, RunEntry> entries : List.of(open, others)) {
             entries.values().forEach(entry -> runs.add(entry.record()));
@@ -201,20 +226,17 @@ public final class RunHistory implements UsageSink {
     }
 
     /** The run of an id, or empty if it is not remembered. */
-    public synchronized Optional<RunRecord> run(String runId) {
-        evict(clock.instant());
-        return Optional.ofNullable(find(runId)).map(RunEntry::record);
+    public Optional<RunRecord> run(String runId) {
+        return evicting(now -> {}, () -> Optional.ofNullable(find(runId)).map(RunEntry::record));
     }
 
     /** How many runs are open. */
-    public synchronized int open() {
-        evict(clock.instant());
-        return open.size();
+    public int open() {
+        return evicting(now -> {}, open::size);
     }
 
     /** How many runs were never closed and given up, since the history began. */
-    public synchronized long evicted() {
-        evict(clock.instant());
-        return evicted;
+    public long evicted() {
+        return evicting(now -> {}, () -> evicted);
     }
 }

@@ -3,6 +3,8 @@ package io.fluxtally.boot.runs;
 import io.fluxtally.usage.RunUsage;
 import io.fluxtally.usage.TokenUsage;
 import io.fluxtally.usage.scope.RunScope;
+import io.fluxtally.usage.scope.UsageScope;
+import reactor.util.context.Context;
 
 /**
  * A run that {@link UsageRuns} opened. It ends when it is closed, for the list of runs; figures that arrive later are
@@ -13,10 +15,17 @@ import io.fluxtally.usage.scope.RunScope;
 public final class UsageRun implements AutoCloseable {
 
     private final RunScope scope;
+    private final RunListener.OpenRun around;
     private final Runnable onClose;
 
-    UsageRun(RunScope scope, Runnable onClose) {
+    /** A run, or a part of one, that somebody else closes. */
+    UsageRun(RunScope scope) {
+        this(scope, RunListener.OpenRun.NONE, () -> {});
+    }
+
+    UsageRun(RunScope scope, RunListener.OpenRun around, Runnable onClose) {
         this.scope = scope;
+        this.around = around;
         this.onClose = onClose;
     }
 
@@ -28,6 +37,27 @@ public final class UsageRun implements AutoCloseable {
     /** The scope that work has to be in to be counted here. */
     public RunScope scope() {
         return scope;
+    }
+
+    /**
+     * The given context for work in this run: {@code flux.contextWrite(run::writeTo)}. Unlike the {@linkplain #scope() scope}
+     * alone, it puts the work into the run's observation too, if it has one.
+     */
+    public Context writeTo(Context context) {
+        return around.writeTo(scope.writeTo(context));
+    }
+
+    /**
+     * Puts the current thread into this run, and into its observation if it has one, until the binding is closed. To be closed
+     * on the same thread: {@code try (var binding = run.bind()) { ... }}.
+     */
+    public UsageScope.Binding bind() {
+        UsageScope.Binding inside = around.bind();
+        UsageScope.Binding scoped = scope.bind();
+        return () -> {
+            scoped.close();
+            inside.close();
+        };
     }
 
     /** What was used so far. */

@@ -3,10 +3,12 @@ package io.fluxtally.boot.runs;
 import io.fluxtally.usage.scope.RunScope;
 import io.fluxtally.usage.scope.UsageScope;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.util.context.Context;
 import reactor.util.context.ContextView;
 
 /**
@@ -38,10 +40,17 @@ public final class UsageRuns {
     private static final int MAX_ID = 256;
 
     private final RunHistory history;
+    private final RunListener listener;
 
     /** Runs that are remembered by the given history. */
     public UsageRuns(RunHistory history) {
+        this(history, RunListener.NONE);
+    }
+
+    /** Runs that are remembered by the given history, and that the given listener is told of. */
+    public UsageRuns(RunHistory history, RunListener listener) {
         this.history = history;
+        this.listener = listener;
     }
 
     /**
@@ -49,7 +58,7 @@ public final class UsageRuns {
      * to be counted in it is done in its {@linkplain UsageRun#scope() scope}.
      */
     public UsageRun open() {
-        return openIn(UsageScope.current());
+        return openIn(UsageScope.current(), Context.empty());
     }
 
     /**
@@ -64,17 +73,23 @@ public final class UsageRuns {
             throw new IllegalArgumentException("runId must not be blank and have %d characters or fewer, but has %d"
                     .formatted(MAX_ID, runId.length()));
         }
-        return opened(RunScope.start(runId));
+        return opened(RunScope.start(runId), Context.empty());
     }
 
-    private UsageRun openIn(@Nullable UsageScope outer) {
+    private UsageRun openIn(@Nullable UsageScope outer, ContextView context) {
         RunScope around = outer == null ? null : outer.runScope();
-        return around == null ? opened(RunScope.start()) : new UsageRun(around.branch(), () -> {});
+        return around == null ? opened(RunScope.start(), context) : new UsageRun(around.branch());
     }
 
-    private UsageRun opened(RunScope scope) {
-        history.open(scope);
-        return new UsageRun(scope, () -> history.close(scope));
+    private UsageRun opened(RunScope scope, ContextView context) {
+        AtomicReference<RunListener.OpenRun> told = new AtomicReference<>(RunListener.OpenRun.NONE);
+        history.open(scope, () -> told.get().closed(scope.usage()));
+        RunListener.OpenRun around = listener.opened(scope, context);
+        told.set(around);
+        return new UsageRun(scope, around, () -> {
+            history.close(scope);
+            around.closed(scope.usage());
+        });
     }
 
     /** The same flux, each of whose subscriptions is a run. It is closed before the end is passed on. */
@@ -85,8 +100,8 @@ public final class UsageRuns {
     /** A flux, each of whose subscriptions is a run that the given work is told of. */
     public <T> Flux<T> trackFlux(Function<? super UsageRun, ? extends Flux<T>> work) {
         return Flux.deferContextual(context -> Flux.using(
-                () -> openIn(UsageScope.current(context)),
-                run -> run.scope().wrap(Flux.defer(() -> work.apply(run))),
+                () -> openIn(UsageScope.current(context), context),
+                run -> Flux.defer(() -> work.apply(run)).contextWrite(run::writeTo),
                 UsageRun::close));
     }
 
@@ -98,8 +113,8 @@ public final class UsageRuns {
     /** A mono, each of whose subscriptions is a run that the given work is told of. */
     public <T> Mono<T> trackMono(Function<? super UsageRun, ? extends Mono<T>> work) {
         return Mono.deferContextual(context -> Mono.using(
-                () -> openIn(UsageScope.current(context)),
-                run -> run.scope().wrap(Mono.defer(() -> work.apply(run))),
+                () -> openIn(UsageScope.current(context), context),
+                run -> Mono.defer(() -> work.apply(run)).contextWrite(run::writeTo),
                 UsageRun::close));
     }
 
@@ -110,10 +125,11 @@ public final class UsageRuns {
      */
     public <T extends @Nullable Object, E extends Exception> T track(Task<T, E> task) throws E {
         UsageRun run = open();
-        UsageScope.Binding binding = run.scope().bind();
-        try (run;
-                binding) {
-            return task.run();
+        try (run) {
+            UsageScope.Binding binding = run.bind();
+            try (binding) {
+                return task.run();
+            }
         }
     }
 
@@ -149,6 +165,6 @@ public final class UsageRuns {
             return Optional.empty();
         }
         RunScope whole = history.scope(part.runId());
-        return Optional.of(new UsageRun(whole == null ? part : whole, () -> {}));
+        return Optional.of(new UsageRun(whole == null ? part : whole));
     }
 }
