@@ -88,6 +88,30 @@ public final class UsageSum {
         return counts;
     }
 
+    /** The sum over the requests of both, of which no request may be in the other. */
+    public UsageSum plus(UsageSum other) {
+        return new UsageSum(
+                total.plus(other.total),
+                requests + other.requests,
+                unreported + other.unreported,
+                missing + other.missing,
+                addCounts(reporters, other.reporters));
+    }
+
+    private static long @Nullable [] addCounts(long @Nullable [] left, long @Nullable [] right) {
+        if (left == null) {
+            return right;
+        }
+        if (right == null) {
+            return left;
+        }
+        long[] counts = left.clone();
+        for (int i = 0; i < counts.length; i++) {
+            counts[i] += right[i];
+        }
+        return counts;
+    }
+
     @Override
     public boolean equals(@Nullable Object o) {
         return o instanceof UsageSum other

@@ -52,11 +52,26 @@ class UsageSumTest {
     }
 
     @Test
+    @DisplayName("two sums add up to the sum over the requests of both")
+    void addsSums() {
+        UsageSum whole = UsageSum.EMPTY.plus(CACHED).plus(PLAIN).plus(CACHED).plus(SILENT);
+
+        assertThat(UsageSum.EMPTY
+                        .plus(CACHED)
+                        .plus(PLAIN)
+                        .plus(UsageSum.EMPTY.plus(CACHED).plus(SILENT)))
+                .isEqualTo(whole);
+        assertThat(whole.plus(UsageSum.EMPTY)).isEqualTo(whole);
+        assertThat(UsageSum.EMPTY.plus(whole)).isEqualTo(whole);
+    }
+
+    @Test
     @DisplayName("plus does not mutate the original")
     void doesNotMutateTheOriginal() {
         UsageSum original = UsageSum.EMPTY.plus(CACHED);
 
         original.plus(CACHED).plus(SILENT);
+        original.plus(original);
 
         assertThat(original.requests()).isEqualTo(1);
         assertThat(original.unreported()).isZero();

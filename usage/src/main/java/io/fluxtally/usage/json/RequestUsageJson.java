@@ -57,7 +57,7 @@ public final class RequestUsageJson {
         putText(json, "response_model", request.responseModel());
         TokenUsage usage = request.usage();
         if (usage != null) {
-            write(usage, json.putObject("usage"));
+            json.set("usage", write(usage));
         }
         if (!request.reported().isEmpty()) {
             request.reported().forEach(json.putObject("reported")::put);
@@ -73,13 +73,16 @@ public final class RequestUsageJson {
         return json;
     }
 
-    private static void write(TokenUsage usage, ObjectNode json) {
+    /** Token counts as they are in a request. A part that is not known is left out. */
+    public static ObjectNode write(TokenUsage usage) {
+        ObjectNode json = JsonNodeFactory.instance.objectNode();
         json.put("input_tokens", usage.inputTokens());
         json.put("output_tokens", usage.outputTokens());
         json.put("total_tokens", usage.totalTokens());
         for (TokenPart part : TokenPart.values()) {
             usage.part(part).ifPresent(tokens -> json.put(part.key(), tokens));
         }
+        return json;
     }
 
     private static void putText(ObjectNode json, String name, @Nullable String value) {
