@@ -108,9 +108,25 @@ final class RunEntry {
         return scope == null ? 0 : scope.usage().inFlight();
     }
 
+    Instant start() {
+        return start;
+    }
+
+    void addTo(RunOverview.Totals totals) {
+        totals.add(sum, byModel, byAgent, bySource);
+    }
+
     RunRecord record() {
         List<RequestUsage> sorted = new ArrayList<>(requests);
         sorted.sort(Comparator.comparing(RequestUsage::start));
+        return record(sorted);
+    }
+
+    RunRecord recordWithoutRequests() {
+        return record(List.of());
+    }
+
+    private RunRecord record(List<RequestUsage> shown) {
         return new RunRecord(
                 runId,
                 state,
@@ -121,7 +137,7 @@ final class RunEntry {
                 Collections.unmodifiableMap(new TreeMap<>(byModel)),
                 Collections.unmodifiableMap(new TreeMap<>(byAgent)),
                 Collections.unmodifiableMap(new TreeMap<>(bySource)),
-                Collections.unmodifiableList(sorted),
+                Collections.unmodifiableList(shown),
                 sum.requests() - requests.size());
     }
 }

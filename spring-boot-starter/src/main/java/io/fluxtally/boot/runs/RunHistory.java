@@ -7,7 +7,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.Collections;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -210,19 +210,37 @@ public final class RunHistory implements UsageSink {
 
     /** The runs that are remembered, those that began last first; of those that were closed, the ones that had a request. */
     public List<RunRecord> runs() {
-        return evicting(now -> {}, this::records);
+        return evicting(now -> {}, () -> entries().stream().map(RunEntry::record).toList());
     }
 
-    private List<RunRecord> records() {
-        List<RunRecord> runs = new ArrayList<>(open.size() + others.size());
-        for (Map<String, RunEntry> entries : List.of(open, others)) {
-            entries.values().forEach(entry -> runs.add(entry.record()));
-        }
-        runs.sort((one, other) -> {
-            int byStart = other.start().compareTo(one.start());
-            return byStart != 0 ? byStart : one.runId().compareTo(other.runId());
-        });
-        return Collections.unmodifiableList(runs);
+    /**
+     * The runs that are remembered, at a glance and at one moment.
+     *
+     * @param limit how many runs are in it one by one; its sums have all of them
+     * @throws IllegalArgumentException if the limit is negative
+     */
+    public RunOverview overview(int limit) {
+        atLeast(0, "limit", limit);
+        return evicting(now -> {}, () -> glance(limit));
+    }
+
+    private RunOverview glance(int limit) {
+        RunOverview.Totals totals = new RunOverview.Totals();
+        List<RunEntry> entries = entries();
+        entries.forEach(entry -> entry.addTo(totals));
+        List<RunRecord> runs = entries.stream()
+                .limit(limit)
+                .map(RunEntry::recordWithoutRequests)
+                .toList();
+        return totals.overview(runs, entries.size() - runs.size(), open.size(), evicted);
+    }
+
+    private List<RunEntry> entries() {
+        List<RunEntry> entries = new ArrayList<>(open.size() + others.size());
+        entries.addAll(open.values());
+        entries.addAll(others.values());
+        entries.sort(Comparator.comparing(RunEntry::start).reversed().thenComparing(RunEntry::runId));
+        return entries;
     }
 
     /** The run of an id, or empty if it is not remembered. */
