@@ -1,5 +1,7 @@
 package io.fluxtally.acceptance;
 
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideOutsideOfPackages;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
@@ -135,7 +137,23 @@ class ArchitectureTest {
             .resideOutsideOfPackages("io.fluxtally.usage.scope.propagation", "io.fluxtally.usage.observation")
             .should()
             .dependOnClassesThat()
-            .resideInAPackage("io.micrometer..");
+            .resideInAPackage("io.micrometer.context..");
+
+    @ArchTest
+    static final ArchRule metersStayAtTheEdge = noClasses()
+            .that()
+            .resideOutsideOfPackages("io.fluxtally.usage.metrics", "io.fluxtally.boot.metrics")
+            .should()
+            .dependOnClassesThat()
+            .resideInAPackage("io.micrometer.core..");
+
+    @ArchTest
+    static final ArchRule nothingElseOfMicrometerIsUsed = noClasses()
+            .that()
+            .resideInAPackage(USAGE)
+            .should()
+            .dependOnClassesThat(resideInAPackage("io.micrometer..")
+                    .and(resideOutsideOfPackages("io.micrometer.context..", "io.micrometer.core..")));
 
     @ArchTest
     static final ArchRule theGraphKnowsNoProviderAndNoHttp = noClasses()
