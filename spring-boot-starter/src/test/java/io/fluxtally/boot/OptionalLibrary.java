@@ -7,6 +7,7 @@ enum OptionalLibrary {
     WEBFLUX(List.of("org.springframework.web.reactive"), "spring-webflux-"),
     SERVLETS(List.of("jakarta.servlet"), "jakarta.servlet-api-", "tomcat-embed-core-", "spring-webmvc-"),
     ACTUATOR(List.of("org.springframework.boot.actuate"), "spring-boot-actuator-"),
+    MICROMETER(List.of("io.micrometer.core"), "micrometer-core-", "micrometer-jakarta9-", "micrometer-registry-"),
     CHAT_CLIENT(List.of("org.springframework.ai.chat.client"), "spring-ai-client-chat-"),
     DASHSCOPE(List.of("com.alibaba.cloud.ai.dashscope"), "spring-ai-alibaba-dashscope-"),
     GRAPH(List.of("com.alibaba.cloud.ai.graph"), "spring-ai-alibaba-graph-core-", "spring-ai-alibaba-agent-framework-"),

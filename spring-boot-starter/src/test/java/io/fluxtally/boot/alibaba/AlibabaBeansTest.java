@@ -91,6 +91,8 @@ class AlibabaBeansTest {
         return new SpringApplicationBuilder(App.class)
                 .web(WebApplicationType.NONE)
                 .properties("spring.ai.dashscope.base-url=" + provider.baseUrl(), "spring.ai.dashscope.api-key=none")
+                // OpenAI's client is on this class path too.
+                .properties("spring.ai.model.chat=dashscope", "spring.ai.openai.api-key=none")
                 .properties(more)
                 .run();
     }
