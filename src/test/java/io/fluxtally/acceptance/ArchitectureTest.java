@@ -1,7 +1,5 @@
 package io.fluxtally.acceptance;
 
-import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
-import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideOutsideOfPackages;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
@@ -130,11 +128,11 @@ class ArchitectureTest {
             .resideInAnyPackage("org.springframework.web..", "org.springframework.http..");
 
     @ArchTest
-    static final ArchRule micrometerStaysAtTheEdge = noClasses()
+    static final ArchRule contextPropagationStaysAtTheEdge = noClasses()
             .that()
             .resideInAPackage(USAGE)
             .and()
-            .resideOutsideOfPackages("io.fluxtally.usage.scope.propagation", "io.fluxtally.usage.observation")
+            .resideOutsideOfPackage("io.fluxtally.usage.scope.propagation")
             .should()
             .dependOnClassesThat()
             .resideInAPackage("io.micrometer.context..");
@@ -148,12 +146,12 @@ class ArchitectureTest {
             .resideInAPackage("io.micrometer.core..");
 
     @ArchTest
-    static final ArchRule nothingElseOfMicrometerIsUsed = noClasses()
+    static final ArchRule observationsStayAtTheEdge = noClasses()
             .that()
-            .resideInAPackage(USAGE)
+            .resideOutsideOfPackages("io.fluxtally.usage.observation", "io.fluxtally.boot.observation")
             .should()
-            .dependOnClassesThat(resideInAPackage("io.micrometer..")
-                    .and(resideOutsideOfPackages("io.micrometer.context..", "io.micrometer.core..")));
+            .dependOnClassesThat()
+            .resideInAnyPackage("io.micrometer.observation..", "io.micrometer.common..");
 
     @ArchTest
     static final ArchRule theGraphKnowsNoProviderAndNoHttp = noClasses()

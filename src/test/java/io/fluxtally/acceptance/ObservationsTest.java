@@ -336,8 +336,9 @@ class ObservationsTest {
 
     /** The sum over the observations that have a value, or empty if none has. */
     private static OptionalLong sum(List<ChatModelObservationContext> observations, String key) {
-        List<String> all =
-                values(observations, key).stream().filter(value -> value != null).toList();
+        List<String> all = values(observations, key).stream()
+                .filter(value -> value != null)
+                .toList();
         return all.isEmpty()
                 ? OptionalLong.empty()
                 : OptionalLong.of(all.stream().mapToLong(Long::parseLong).sum());

@@ -7,21 +7,16 @@ import io.micrometer.core.instrument.MeterRegistry;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.beans.factory.SmartInitializingSingleton;
 
-/** Registers all meters once every bean is there, so that no registry is created for them earlier than without them. */
+/** Registers the meters of runs and drops once every bean is there, so that no registry is created for them earlier than without them. */
 final class MeterRegistration implements SmartInitializingSingleton {
 
     private final ObjectProvider<MeterRegistry> registries;
-    private final ObjectProvider<RequestMetrics> requests;
     private final ObjectProvider<WireTap> tap;
     private final ObjectProvider<RunHistory> history;
 
     MeterRegistration(
-            ObjectProvider<MeterRegistry> registries,
-            ObjectProvider<RequestMetrics> requests,
-            ObjectProvider<WireTap> tap,
-            ObjectProvider<RunHistory> history) {
+            ObjectProvider<MeterRegistry> registries, ObjectProvider<WireTap> tap, ObjectProvider<RunHistory> history) {
         this.registries = registries;
-        this.requests = requests;
         this.tap = tap;
         this.history = history;
     }
@@ -29,7 +24,6 @@ final class MeterRegistration implements SmartInitializingSingleton {
     @Override
     public void afterSingletonsInstantiated() {
         MeterRegistry registry = registries.getObject();
-        requests.ifAvailable(metrics -> metrics.start(registry));
         tap.ifUnique(measured -> new DroppedFigures(measured).bindTo(registry));
         history.ifUnique(kept -> new RunMeters(kept).bindTo(registry));
     }

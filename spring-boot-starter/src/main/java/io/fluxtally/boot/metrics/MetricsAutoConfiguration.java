@@ -13,6 +13,7 @@ import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean
 import org.springframework.boot.autoconfigure.condition.ConditionalOnSingleCandidate;
 import org.springframework.boot.context.properties.EnableConfigurationProperties;
 import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.Lazy;
 
 /**
  * Auto-configuration of the metrics of an app with a {@link MeterRegistry}. An app that has a {@link UsageMetrics} bean of its
@@ -33,18 +34,20 @@ import org.springframework.context.annotation.Bean;
 public class MetricsAutoConfiguration {
 
     @Bean
-    @ConditionalOnMissingBean({RequestMetrics.class, UsageMetrics.class})
-    RequestMetrics fluxtallyRequestMetrics(MetricsProperties properties) {
-        return new RequestMetrics(properties);
+    @ConditionalOnMissingBean
+    UsageMetrics fluxtallyUsageMetrics(MeterRegistry registry, MetricsProperties properties) {
+        return UsageMetrics.builder(registry)
+                .naming(properties.naming())
+                .maxTagValues(properties.maxTagValues())
+                .build();
     }
 
+    /** Not lazy, in no app: it is told when all beans are there. */
     @Bean
+    @Lazy(false)
     @ConditionalOnMissingBean
     MeterRegistration fluxtallyMeterRegistration(
-            ObjectProvider<MeterRegistry> registries,
-            ObjectProvider<RequestMetrics> requests,
-            ObjectProvider<WireTap> tap,
-            ObjectProvider<RunHistory> history) {
-        return new MeterRegistration(registries, requests, tap, history);
+            ObjectProvider<MeterRegistry> registries, ObjectProvider<WireTap> tap, ObjectProvider<RunHistory> history) {
+        return new MeterRegistration(registries, tap, history);
     }
 }

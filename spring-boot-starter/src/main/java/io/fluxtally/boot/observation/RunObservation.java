@@ -8,9 +8,11 @@ import io.fluxtally.usage.UsageSum;
 import io.fluxtally.usage.scope.MeasuringFailures;
 import io.fluxtally.usage.scope.UsageScope;
 import io.micrometer.observation.Observation;
+import io.micrometer.observation.ObservationRegistry;
 import io.micrometer.observation.contextpropagation.ObservationThreadLocalAccessor;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.jspecify.annotations.Nullable;
 import reactor.util.context.Context;
 
 /** The observation of one run. */
@@ -25,10 +27,12 @@ final class RunObservation implements RunListener.OpenRun {
             TokenPart.REASONING_OUTPUT, USAGE + "reasoning.output_tokens");
 
     private final Observation observation;
+    private final ObservationRegistry registry;
     private final AtomicBoolean closed = new AtomicBoolean();
 
-    RunObservation(Observation observation) {
+    RunObservation(Observation observation, ObservationRegistry registry) {
         this.observation = observation;
+        this.registry = registry;
     }
 
     @Override
@@ -38,21 +42,28 @@ final class RunObservation implements RunListener.OpenRun {
 
     @Override
     public UsageScope.Binding bind() {
+        Observation.Scope before = registry.getCurrentObservationScope();
         try {
             Observation.Scope scope = observation.openScope();
-            return () -> close(scope);
+            return () -> close(scope, before);
         } catch (Throwable failure) {
-            MeasuringFailures.report(RunObservations.PART, failure);
+            leave(before, failure);
             return () -> {};
         }
     }
 
-    private static void close(Observation.Scope scope) {
+    private void close(Observation.Scope scope, Observation.@Nullable Scope before) {
         try {
             scope.close();
         } catch (Throwable failure) {
-            MeasuringFailures.report(RunObservations.PART, failure);
+            leave(before, failure);
         }
+    }
+
+    /** A handler that throws leaves Micrometer's scope on the thread, where what comes next would find it. */
+    private void leave(Observation.@Nullable Scope before, Throwable failure) {
+        registry.setCurrentObservationScope(before);
+        MeasuringFailures.report(RunObservations.PART, failure);
     }
 
     @Override

@@ -44,7 +44,7 @@ public final class RunObservations implements RunListener {
             if (around != null && !around.isNoop()) {
                 observation.parentObservation(around);
             }
-            return new RunObservation(observation.start());
+            return new RunObservation(observation.start(), registry);
         } catch (Throwable failure) {
             MeasuringFailures.report(PART, failure);
             return OpenRun.NONE;

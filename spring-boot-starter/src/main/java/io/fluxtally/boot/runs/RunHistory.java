@@ -210,7 +210,8 @@ public final class RunHistory implements UsageSink {
 
     /** The runs that are remembered, those that began last first; of those that were closed, the ones that had a request. */
     public List<RunRecord> runs() {
-        return evicting(now -> {}, () -> entries().stream().map(RunEntry::record).toList());
+        return evicting(
+                now -> {}, () -> entries().stream().map(RunEntry::record).toList());
     }
 
     /**

@@ -44,7 +44,7 @@ final class RunPerRequestFilter extends OncePerRequestFilter {
     protected void doFilterInternal(HttpServletRequest request, HttpServletResponse response, FilterChain chain)
             throws ServletException, IOException {
         UsageRun run = run(request);
-        UsageScope.Binding binding = run.scope().bind();
+        UsageScope.Binding binding = run.bind();
         try (binding) {
             chain.doFilter(request, response);
         } finally {
@@ -104,7 +104,7 @@ final class RunPerRequestFilter extends OncePerRequestFilter {
             UsageScope there = UsageScope.current();
             // An executor that carries scopes has brought one that may be narrower.
             if (there == null || there.runScope() == null) {
-                binding = run.scope().bind();
+                binding = run.bind();
             }
         }
 

@@ -2,6 +2,10 @@ package io.fluxtally.boot.chat;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import ch.qos.logback.classic.Level;
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
 import com.azure.ai.openai.OpenAIClientBuilder;
 import com.azure.core.http.HttpPipelineBuilder;
 import io.fluxtally.boot.FluxtallyAutoConfiguration;
@@ -11,11 +15,12 @@ import io.fluxtally.usage.chat.UsageChatModel;
 import io.fluxtally.usage.scope.UsageRecorder;
 import java.time.Duration;
 import java.util.List;
+import org.assertj.core.api.InstanceOfAssertFactories;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.slf4j.LoggerFactory;
 import org.springframework.ai.azure.openai.AzureOpenAiChatModel;
 import org.springframework.ai.azure.openai.AzureOpenAiChatOptions;
 import org.springframework.ai.chat.messages.AssistantMessage;
@@ -28,12 +33,9 @@ import org.springframework.ai.chat.model.Generation;
 import org.springframework.ai.chat.prompt.Prompt;
 import org.springframework.boot.autoconfigure.AutoConfigurations;
 import org.springframework.boot.test.context.runner.ApplicationContextRunner;
-import org.springframework.boot.test.system.CapturedOutput;
-import org.springframework.boot.test.system.OutputCaptureExtension;
 import reactor.core.publisher.Flux;
 
 @DisplayName("A model that is a bean")
-@ExtendWith(OutputCaptureExtension.class)
 class ChatModelBeansTest {
 
     private final ApplicationContextRunner app = new ApplicationContextRunner()
@@ -115,13 +117,29 @@ class ChatModelBeansTest {
 
     @Test
     @DisplayName("of a final class is left, and a warning says so")
-    void finalClass(CapturedOutput output) {
+    void finalClass() {
+        Logger log = (Logger) LoggerFactory.getLogger(ChatModelBeans.class);
+        ListAppender<ILoggingEvent> logged = new ListAppender<>();
+        logged.start();
+        log.addAppender(logged);
+        // Apps of other tests may have turned logging off.
+        log.setLevel(Level.WARN);
+        try {
+            leavesFinalClass();
+        } finally {
+            log.setLevel(null);
+            log.detachAppender(logged);
+        }
+        assertThat(logged.list)
+                .extracting(ILoggingEvent::getFormattedMessage)
+                .singleElement(InstanceOfAssertFactories.STRING)
+                .contains("finalModel", "UsageChatModel.of(model)");
+    }
+
+    private void leavesFinalClass() {
         app.withPropertyValues("fluxtally.chat-models.wrap=all")
                 .withBean("finalModel", FinalModel.class, FinalModel::new)
-                .run(context -> {
-                    assertThat(context.getBean(ChatModel.class)).isExactlyInstanceOf(FinalModel.class);
-                    assertThat(output).contains("finalModel", "UsageChatModel.of(model)");
-                });
+                .run(context -> assertThat(context.getBean(ChatModel.class)).isExactlyInstanceOf(FinalModel.class));
     }
 
     @ParameterizedTest

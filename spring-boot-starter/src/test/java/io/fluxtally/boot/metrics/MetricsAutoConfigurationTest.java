@@ -92,7 +92,7 @@ class MetricsAutoConfigurationTest {
     @DisplayName("without Micrometer the app starts and books")
     void withoutMicrometer() {
         bare.withClassLoader(new FilteredClassLoader("io.micrometer.core")).run(context -> {
-            assertThat(context).hasNotFailed().doesNotHaveBean("fluxtallyRequestMetrics");
+            assertThat(context).hasNotFailed().doesNotHaveBean("fluxtallyUsageMetrics");
             context.getBean(UsageRecorder.class).book(null, request());
             assertThat(context.getBean(UsageRecorder.class).processSum().requests())
                     .isEqualTo(1);
@@ -102,7 +102,7 @@ class MetricsAutoConfigurationTest {
     @Test
     @DisplayName("without a meter registry nothing is held for one")
     void withoutRegistry() {
-        bare.run(context -> assertThat(context).hasNotFailed().doesNotHaveBean(RequestMetrics.class));
+        bare.run(context -> assertThat(context).hasNotFailed().doesNotHaveBean(UsageMetrics.class));
     }
 
     @Test
@@ -144,7 +144,7 @@ class MetricsAutoConfigurationTest {
             app.withPropertyValues(property).run(context -> {
                 assertThat(context)
                         .hasNotFailed()
-                        .doesNotHaveBean(RequestMetrics.class)
+                        .doesNotHaveBean(UsageMetrics.class)
                         .doesNotHaveBean(MeterRegistration.class);
                 assertThat(context.getBean(MeterRegistry.class).getMeters())
                         .extracting(Meter::getId)
@@ -217,6 +217,10 @@ class MetricsAutoConfigurationTest {
                     context.getBean(UsageRecorder.class).book(null, request());
 
                     assertThat(requests(context.getBean(MeterRegistry.class))).isEqualTo(1);
+                    assertThat(context.getBean(MeterRegistry.class)
+                                    .find("fluxtally.runs.open")
+                                    .gauge())
+                            .isNotNull();
                 });
     }
 
@@ -227,7 +231,7 @@ class MetricsAutoConfigurationTest {
                 .run(context -> {
                     context.getBean(UsageRecorder.class).book(null, request());
 
-                    assertThat(context).doesNotHaveBean(RequestMetrics.class);
+                    assertThat(context).hasSingleBean(UsageMetrics.class);
                     MeterRegistry registry = context.getBean(MeterRegistry.class);
                     assertThat(registry.find("fluxtally.requests").counters()).isEmpty();
                     assertThat(registry.get("fluxtally.dropped.figures").functionCounters())

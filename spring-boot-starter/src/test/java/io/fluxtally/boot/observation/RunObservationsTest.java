@@ -236,6 +236,29 @@ class RunObservationsTest {
 
         assertThat(answer).isEqualTo("answer");
         assertThat(MeasuringFailures.count()).isGreaterThan(before);
+        assertThat(failing.getCurrentObservationScope()).isNull();
+    }
+
+    @Test
+    @DisplayName("leaves nothing on the thread when its handlers fail at the end of a scope")
+    void failingToClose() throws Exception {
+        ObservationRegistry failing = ObservationRegistry.create();
+        failing.observationConfig().observationHandler(new ObservationHandler<>() {
+
+            @Override
+            public void onScopeClosed(Observation.Context context) {
+                throw new IllegalStateException("at the end of the scope");
+            }
+
+            @Override
+            public boolean supportsContext(Observation.Context context) {
+                return true;
+            }
+        });
+
+        new UsageRuns(history, new RunObservations(failing)).track(() -> "answer");
+
+        assertThat(failing.getCurrentObservationScope()).isNull();
     }
 
     @Test

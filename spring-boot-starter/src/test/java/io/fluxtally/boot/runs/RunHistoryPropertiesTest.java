@@ -82,7 +82,7 @@ class RunHistoryPropertiesTest {
                             .filter(run -> run.state() == RunState.OPEN)
                             .isEmpty()) {
                         RunScope fresh = RunScope.start(runId);
-                        history.open(fresh);
+                        history.open(fresh, () -> {});
                         open.put(runId, fresh);
                         active.put(runId, clock.instant());
                         opened++;

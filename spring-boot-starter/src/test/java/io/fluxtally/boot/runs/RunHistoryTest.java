@@ -26,7 +26,7 @@ class RunHistoryTest {
 
     private static RunScope opened(RunHistory history, String runId) {
         RunScope scope = RunScope.start(runId);
-        history.open(scope);
+        history.open(scope, () -> {});
         return scope;
     }
 

@@ -110,6 +110,12 @@ public final class ModelCall implements UsageScope {
         default void abandonAndStop() {
             abandon();
         }
+
+        /**
+         * Says which model was asked for, for a request that does not tell itself, made in no call that does. Does nothing
+         * unless overridden.
+         */
+        default void requestModel(String model) {}
     }
 
     /** Estimates what a response of a call used. */

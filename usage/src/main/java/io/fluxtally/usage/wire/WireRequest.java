@@ -68,6 +68,10 @@ public final class WireRequest implements ModelCall.OpenRequest {
     private long firstByteNanos;
     private boolean ended;
     private @Nullable String responseId;
+
+    /** The model asked for by the account of who made the request. */
+    private @Nullable String knownModel;
+
     private boolean outlivesCall;
 
     /** Who is told of it when it is booked. */
@@ -345,6 +349,11 @@ public final class WireRequest implements ModelCall.OpenRequest {
     }
 
     @Override
+    public synchronized void requestModel(String model) {
+        knownModel = model;
+    }
+
+    @Override
     public void abandon() {
         abandon(() -> {});
     }
@@ -487,7 +496,10 @@ public final class WireRequest implements ModelCall.OpenRequest {
             unreadable = true;
             grade(request, end, null);
         }
-        return request.build();
+        RequestUsage booked = request.build();
+        return booked.requestModel() != null || knownModel == null
+                ? booked
+                : request.requestModel(knownModel).build();
     }
 
     private void grade(RequestUsage.Builder request, End end, @Nullable ResponseReading reading) {

@@ -75,6 +75,24 @@ class RequestListenerTest {
     }
 
     @Test
+    @DisplayName("can say which model was asked for, unless the call itself does")
+    void model() {
+        TapUnderTest tap = heardBy((contexts, request) -> {
+            request.requestModel("by the listener");
+            return null;
+        });
+
+        answer(admit(tap, Context.empty()));
+        WireRequest inACall = Objects.requireNonNull(
+                tap.tap().admit(post(OPENAI_PATH), ModelCall.open(run, "by the call"), List.of()));
+        answer(inACall);
+
+        assertThat(tap.drain())
+                .extracting(RequestUsage::requestModel)
+                .containsExactly("by the listener", "by the call");
+    }
+
+    @Test
     @DisplayName("need not care for a request")
     void notInterested() {
         TapUnderTest tap = heardBy((contexts, open) -> null);
