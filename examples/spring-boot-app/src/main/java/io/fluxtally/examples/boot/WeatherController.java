@@ -1,6 +1,7 @@
 package io.fluxtally.examples.boot;
 
 import io.fluxtally.boot.runs.UsageRuns;
+import io.fluxtally.boot.web.UsageEvents;
 import org.springframework.ai.chat.client.ChatClient;
 import org.springframework.http.MediaType;
 import org.springframework.http.codec.ServerSentEvent;
@@ -23,12 +24,7 @@ class WeatherController {
 
     @GetMapping(path = "/weather", produces = MediaType.TEXT_EVENT_STREAM_VALUE)
     Flux<ServerSentEvent<Object>> weather(@RequestParam String question) {
-        return runs.trackFlux(run -> chat.prompt(question).stream()
-                .content()
-                .map(text -> ServerSentEvent.<Object>builder(text).build())
-                .concatWith(Flux.defer(() -> Flux.just(
-                        ServerSentEvent.<Object>builder(run.getTokenUsage().toString())
-                                .event("usage")
-                                .build()))));
+        return runs.trackFlux(
+                run -> UsageEvents.with(chat.prompt(question).stream().content(), run));
     }
 }
