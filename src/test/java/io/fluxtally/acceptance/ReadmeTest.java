@@ -26,6 +26,7 @@ class ReadmeTest {
             strings = {
                 "README.md",
                 "graph-core/README.md",
+                "spring-boot-starter/README.md",
                 "docs/spring-ai-alibaba.md",
                 "docs/spring-ai-alibaba.zh-CN.md"
             })
@@ -57,6 +58,7 @@ class ReadmeTest {
             strings = {
                 "README.md",
                 "graph-core/README.md",
+                "spring-boot-starter/README.md",
                 "docs/spring-ai-alibaba.md",
                 "docs/spring-ai-alibaba.zh-CN.md"
             })

@@ -14,6 +14,8 @@ import io.fluxtally.usage.scope.UsageSink;
 import io.fluxtally.usage.wire.WireTap;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -223,14 +225,20 @@ class FluxtallyAutoConfigurationTest {
     }
 
     @Test
-    @DisplayName("has a description of every setting, for the editor")
+    @DisplayName("has a description of every setting, for the editor and on its page")
     void metadata() throws IOException {
+        String page = Files.readString(Path.of("README.md"));
         try (InputStream json = Objects.requireNonNull(
                 FluxtallyProperties.class.getResourceAsStream("/META-INF/spring-configuration-metadata.json"))) {
             JsonNode properties = new ObjectMapper().readTree(json).path("properties");
 
             assertThat(properties).isNotEmpty().allSatisfy(property -> {
                 assertThat(property.path("name").asText()).containsPattern("^(management\\.endpoint\\.)?fluxtally\\.");
+                String name = property.path("name").asText();
+                if (name.startsWith("fluxtally.")) {
+                    // A row may name several of a group.
+                    assertThat(page).containsAnyOf("`" + name + "`", "`" + name.substring(name.lastIndexOf('.')) + "`");
+                }
                 assertThat(property.path("description").asText())
                         .as(property.path("name").asText())
                         .isNotBlank();

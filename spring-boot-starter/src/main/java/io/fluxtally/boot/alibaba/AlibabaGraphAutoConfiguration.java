@@ -9,6 +9,7 @@ import org.springframework.beans.factory.config.BeanPostProcessor;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnBooleanProperty;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
+import org.springframework.boot.context.properties.EnableConfigurationProperties;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 
@@ -20,6 +21,7 @@ import org.springframework.context.annotation.Configuration;
 @ConditionalOnClass({CompiledGraph.class, FluxtallyGraph.class})
 @ConditionalOnBooleanProperty(name = "fluxtally.enabled", matchIfMissing = true)
 @ConditionalOnBooleanProperty(name = "fluxtally.alibaba.instrument", matchIfMissing = true)
+@EnableConfigurationProperties(AlibabaGraphProperties.class)
 public class AlibabaGraphAutoConfiguration {
 
     @Bean
