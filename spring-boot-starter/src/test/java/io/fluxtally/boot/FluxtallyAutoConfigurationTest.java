@@ -71,11 +71,20 @@ class FluxtallyAutoConfigurationTest {
     }
 
     @Test
-    @DisplayName("is nothing where it is switched off")
+    @DisplayName("is nothing where it is switched off, but runs that stay empty, for the code that has them injected")
     void disabled() {
-        app.withPropertyValues("fluxtally.enabled=false")
-                .run(context ->
-                        assertThat(context).doesNotHaveBean(UsageRecorder.class).doesNotHaveBean(UsageRuns.class));
+        app.withConfiguration(AutoConfigurations.of(DisabledAutoConfiguration.class))
+                .withPropertyValues("fluxtally.enabled=false")
+                .run(context -> {
+                    assertThat(context)
+                            .doesNotHaveBean(UsageRecorder.class)
+                            .doesNotHaveBean(WireTap.class)
+                            .doesNotHaveBean(RunHistory.class);
+                    UsageRuns runs = context.getBean(UsageRuns.class);
+                    assertThat(runs.track(() ->
+                                    runs.current().orElseThrow().getTokenUsage().totalTokens()))
+                            .isZero();
+                });
     }
 
     @Test
