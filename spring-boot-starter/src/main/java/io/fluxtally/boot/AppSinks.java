@@ -8,8 +8,9 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.springframework.beans.factory.DisposableBean;
-import org.springframework.beans.factory.ObjectProvider;
+import org.springframework.beans.factory.ListableBeanFactory;
 import org.springframework.beans.factory.SmartInitializingSingleton;
+import org.springframework.core.annotation.AnnotationAwareOrderComparator;
 import reactor.core.Disposable;
 import reactor.core.Disposables;
 
@@ -22,13 +23,13 @@ import reactor.core.Disposables;
  */
 final class AppSinks implements SmartInitializingSingleton, DisposableBean {
 
-    private final ObjectProvider<UsageSink> beans;
+    private final ListableBeanFactory beans;
     private final Disposable.Composite added = Disposables.composite();
     private final List<UsageRecorder> recorders = new ArrayList<>();
     private final List<RequestUsage> early = new ArrayList<>();
     private volatile @Nullable List<UsageSink> sinks;
 
-    AppSinks(ObjectProvider<UsageSink> beans) {
+    AppSinks(ListableBeanFactory beans) {
         this.beans = beans;
         listenTo(UsageRecorder.shared());
     }
@@ -57,11 +58,22 @@ final class AppSinks implements SmartInitializingSingleton, DisposableBean {
 
     @Override
     public void afterSingletonsInstantiated() {
-        List<UsageSink> found = beans.orderedStream().toList();
-        synchronized (early) {
-            early.forEach(request -> hand(request, found));
-            early.clear();
-            sinks = found;
+        // A context's own alone: the sinks of a parent are the parent's to serve.
+        List<UsageSink> found =
+                new ArrayList<>(beans.getBeansOfType(UsageSink.class).values());
+        AnnotationAwareOrderComparator.sort(found);
+        // The recorder may be the app's own, or that of a parent.
+        beans.getBeanProvider(UsageRecorder.class).stream().forEach(this::listenTo);
+        List<RequestUsage> waiting = null;
+        while (waiting == null || !waiting.isEmpty()) {
+            synchronized (early) {
+                waiting = List.copyOf(early);
+                early.clear();
+                if (waiting.isEmpty()) {
+                    sinks = found;
+                }
+            }
+            waiting.forEach(request -> hand(request, found));
         }
     }
 

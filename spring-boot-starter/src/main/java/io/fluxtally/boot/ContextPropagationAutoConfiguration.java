@@ -3,6 +3,7 @@ package io.fluxtally.boot;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnBooleanProperty;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnProperty;
+import org.springframework.context.annotation.Lazy;
 import reactor.core.publisher.Hooks;
 
 /**
@@ -11,6 +12,7 @@ import reactor.core.publisher.Hooks;
  * asked for it too.
  */
 @AutoConfiguration
+@Lazy(false)
 @ConditionalOnBooleanProperty(name = "fluxtally.enabled", matchIfMissing = true)
 @ConditionalOnProperty(name = "fluxtally.context-propagation", havingValue = "auto")
 public class ContextPropagationAutoConfiguration {

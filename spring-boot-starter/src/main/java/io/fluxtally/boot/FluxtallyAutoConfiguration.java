@@ -4,10 +4,10 @@ import io.fluxtally.boot.runs.RunHistory;
 import io.fluxtally.boot.runs.RunListener;
 import io.fluxtally.boot.runs.UsageRuns;
 import io.fluxtally.usage.scope.UsageRecorder;
-import io.fluxtally.usage.scope.UsageSink;
 import io.fluxtally.usage.wire.Drain;
 import io.fluxtally.usage.wire.RequestListener;
 import io.fluxtally.usage.wire.WireTap;
+import org.springframework.beans.factory.ListableBeanFactory;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnBooleanProperty;
@@ -36,8 +36,8 @@ public class FluxtallyAutoConfiguration {
     /** Not lazy, in no app: it is told when all beans are there. */
     @Bean
     @Lazy(false)
-    static AppSinks fluxtallyAppSinks(ObjectProvider<UsageSink> sinks) {
-        return new AppSinks(sinks);
+    static AppSinks fluxtallyAppSinks(ListableBeanFactory beans) {
+        return new AppSinks(beans);
     }
 
     @Bean
@@ -69,7 +69,7 @@ public class FluxtallyAutoConfiguration {
 
     @Bean
     @ConditionalOnMissingBean
-    UsageRuns fluxtallyUsageRuns(RunHistory history, ObjectProvider<RunListener> listener) {
-        return new UsageRuns(history, listener.getIfUnique(() -> RunListener.NONE));
+    UsageRuns fluxtallyUsageRuns(RunHistory history, ObjectProvider<RunListener> listeners) {
+        return new UsageRuns(history, listeners.orderedStream().toList());
     }
 }

@@ -32,10 +32,13 @@ public record FluxtallyProperties(
      * Settings of the wire tap.
      *
      * @param maxEventSize Longest event of a stream that is read. A longer one passes unread.
+     * @param restClient Whether blocking HTTP clients are tapped. Like any interceptor of Spring's, the tap lets them hold the body
+     *     of a request in memory.
      * @param drain Settings of the reading of responses that the app left.
      */
     public record Tap(
             @DefaultValue("4MB") DataSize maxEventSize,
+            @DefaultValue("true") boolean restClient,
             @DefaultValue Drain drain) {
 
         /** Checks the size. */

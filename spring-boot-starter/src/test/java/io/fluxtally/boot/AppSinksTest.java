@@ -33,7 +33,7 @@ class AppSinksTest {
         AppSinks[] sinks = new AppSinks[rounds];
         for (int i = 0; i < rounds; i++) {
             recorders[i] = UsageRecorder.withSinks();
-            sinks[i] = new AppSinks(beans.getBeanProvider(UsageSink.class));
+            sinks[i] = new AppSinks(beans);
             sinks[i].listenTo(recorders[i]);
         }
         try {

@@ -98,7 +98,7 @@ class ClassPathTest {
             assertThat(app.waitFor(2, TimeUnit.MINUTES)).isTrue();
             assertThat(output)
                     .contains("started with fluxtallyUsageRuns")
-                    .doesNotContain("NoClassDefFoundError", "WARN", "ERROR");
+                    .doesNotContain("NoClassDefFoundError", " WARN ", " ERROR ");
             assertThat(app.exitValue()).isZero();
         } finally {
             app.destroyForcibly();

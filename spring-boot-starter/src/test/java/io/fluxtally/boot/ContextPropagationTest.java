@@ -12,6 +12,7 @@ import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.springframework.boot.LazyInitializationBeanFactoryPostProcessor;
 import org.springframework.boot.autoconfigure.AutoConfigurations;
 import org.springframework.boot.autoconfigure.reactor.ReactorAutoConfiguration;
 import org.springframework.boot.test.context.runner.ApplicationContextRunner;
@@ -73,20 +74,23 @@ class ContextPropagationTest {
                 "fluxtally.context-propagation=AUTO",
                 "spring.reactor.context-propagation=auto"
             })
-    @DisplayName("asked for in either way, the run is on every thread of Reactor, from either side")
+    @DisplayName("asked for in either way, the run is on every thread of Reactor, from either side, in a lazy app too")
     void asked(String property) {
-        runner.withPropertyValues(property).run(context -> {
-            UsageRuns runs = context.getBean(UsageRuns.class);
-            assertThat(foundOnOtherThread(runs)).isTrue();
-            boolean fromThread = runs.track(() -> {
-                String id = runs.current().orElseThrow().id();
-                return Boolean.TRUE.equals(Flux.just(1)
-                        .publishOn(Schedulers.parallel())
-                        .map(n -> runs.current().map(UsageRun::id).equals(Optional.of(id)))
-                        .blockLast());
-            });
-            assertThat(fromThread).isTrue();
-        });
+        runner.withInitializer(context ->
+                        context.addBeanFactoryPostProcessor(new LazyInitializationBeanFactoryPostProcessor()))
+                .withPropertyValues(property)
+                .run(context -> {
+                    UsageRuns runs = context.getBean(UsageRuns.class);
+                    assertThat(foundOnOtherThread(runs)).isTrue();
+                    boolean fromThread = runs.track(() -> {
+                        String id = runs.current().orElseThrow().id();
+                        return Boolean.TRUE.equals(Flux.just(1)
+                                .publishOn(Schedulers.parallel())
+                                .map(n -> runs.current().map(UsageRun::id).equals(Optional.of(id)))
+                                .blockLast());
+                    });
+                    assertThat(fromThread).isTrue();
+                });
     }
 
     @Test

@@ -52,6 +52,40 @@ class FluxtallyAutoConfigurationTest {
     }
 
     @Test
+    @DisplayName("serves the sinks of an app with a recorder and a tap of its own")
+    void ownBoth() {
+        UsageRecorder own = UsageRecorder.withSinks();
+        List<String> heard = new ArrayList<>();
+
+        app.withBean(UsageRecorder.class, () -> own)
+                .withBean(WireTap.class, () -> WireTap.builder().recorder(own).build())
+                .withBean("sink", UsageSink.class, () -> request -> heard.add(request.requestId()))
+                .run(context -> {
+                    own.book(null, request("r", null));
+
+                    assertThat(heard).containsExactly("r");
+                });
+    }
+
+    @Test
+    @DisplayName("is there once for a parent and once for its child: each sink hears a request once")
+    void parentAndChild() {
+        List<String> parentHeard = new ArrayList<>();
+        List<String> childHeard = new ArrayList<>();
+
+        app.withBean("parentSink", UsageSink.class, () -> request -> parentHeard.add(request.requestId()))
+                .run(parent -> app.withParent(parent)
+                        .withBean("childSink", UsageSink.class, () -> request -> childHeard.add(request.requestId()))
+                        .run(child -> {
+                            UsageRecorder.shared().book(null, request("shared", null));
+                            child.getBean(UsageRecorder.class).book(null, request("app", null));
+
+                            assertThat(parentHeard).containsExactly("shared", "app");
+                            assertThat(childHeard).containsExactly("shared", "app");
+                        }));
+    }
+
+    @Test
     @DisplayName("is a recorder, a tap and runs")
     void beans() {
         app.run(context -> assertThat(context)

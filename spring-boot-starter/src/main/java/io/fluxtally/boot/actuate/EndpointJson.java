@@ -83,6 +83,9 @@ final class EndpointJson {
             putCount(because, "partial", doubts.partial());
             putCount(because, "estimated", doubts.estimated());
             putCount(because, "missing", doubts.missing());
+            if (!run.wholeSeen()) {
+                because.put("not_all_seen", true);
+            }
         }
         json.set("sum", sum(run.sum()));
         json.put("requests_omitted", run.omitted());

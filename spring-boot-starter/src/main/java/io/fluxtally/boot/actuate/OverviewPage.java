@@ -116,7 +116,7 @@ final class OverviewPage {
         html.element("td")
                 .holding(() -> html.element("span")
                         .with("class", run.isComplete() ? "badge exact" : "badge")
-                        .text(run.isComplete() ? "exact" : "incomplete"));
+                        .text(run.isComplete() ? "exact" : Doubts.of(run).none() ? "as seen" : "incomplete"));
         page.sumCells(run.sum(), Doubts.of(run));
     }
 }

@@ -68,9 +68,13 @@ final class RunPage {
     }
 
     private static void verdict(Page page, RunRecord run) {
-        boolean goesOn = run.state() == RunState.OPEN || run.state() == RunState.SEEN;
-        String verdict = !run.isComplete() ? "Incomplete." : goesOn ? "Exact so far." : "Exact.";
-        String inWords = !run.isComplete()
+        boolean asSeen = Doubts.of(run).none();
+        String verdict = !asSeen
+                ? "Incomplete."
+                : !run.wholeSeen()
+                        ? "Exact as far as it was seen."
+                        : run.state() == RunState.OPEN ? "Exact so far." : "Exact.";
+        String inWords = !asSeen
                 ? "The totals may differ from the bill:"
                 : run.sum().requests() == 0 ? "No request was made." : "Every request has the provider's final figure.";
         page.verdict(run.isComplete(), verdict, inWords, Words.notes(run));

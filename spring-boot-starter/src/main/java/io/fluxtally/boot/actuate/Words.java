@@ -131,9 +131,10 @@ final class Words {
     /** What there is to know of a run beside its figures: why they are not exact, and what the page does not show. */
     static List<String> notes(RunRecord run) {
         List<String> notes = new ArrayList<>(doubts(Doubts.of(run)));
-        if (run.state() == RunState.SEEN) {
-            notes.add("The run was opened outside the app's own code, so whether anything of it is still under way is "
-                    + "not known.");
+        if (!run.wholeSeen()) {
+            notes.add(
+                    "The run was opened outside the app's own code, or forgotten before these requests came, so whether "
+                            + "anything of it is missing or still under way is not known.");
         }
         if (run.state() == RunState.EVICTED) {
             notes.add("The run was never closed, and was given up after a time without requests or for want of room.");

@@ -50,6 +50,7 @@ public class WireTapAutoConfiguration {
 
     /** Blocking calls. */
     @Configuration(proxyBeanMethods = false)
+    @ConditionalOnBooleanProperty(name = "fluxtally.tap.rest-client", matchIfMissing = true)
     @ConditionalOnClass({RestClient.class, RestClientCustomizer.class})
     static class Blocking {
 
@@ -69,6 +70,7 @@ public class WireTapAutoConfiguration {
      * reaches.
      */
     @Configuration(proxyBeanMethods = false)
+    @ConditionalOnBooleanProperty(name = "fluxtally.tap.rest-client", matchIfMissing = true)
     @ConditionalOnClass({RestClient.class, RestClientCustomizer.class})
     @ConditionalOnWebApplication(type = ConditionalOnWebApplication.Type.REACTIVE)
     static class BlockingInReactiveApps {

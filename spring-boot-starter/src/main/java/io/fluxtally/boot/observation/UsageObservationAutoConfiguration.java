@@ -1,14 +1,13 @@
 package io.fluxtally.boot.observation;
 
-import io.fluxtally.boot.runs.RunListener;
 import io.fluxtally.usage.observation.ChatObservationListener;
 import io.fluxtally.usage.observation.ChatUsageObservationFilter;
 import io.micrometer.observation.ObservationRegistry;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
-import org.springframework.boot.autoconfigure.condition.ConditionalOnBean;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnBooleanProperty;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnSingleCandidate;
 import org.springframework.boot.context.properties.EnableConfigurationProperties;
 import org.springframework.context.annotation.Bean;
 
@@ -23,7 +22,7 @@ import org.springframework.context.annotation.Bean;
             "org.springframework.boot.micrometer.observation.autoconfigure.ObservationAutoConfiguration"
         })
 @ConditionalOnClass(ObservationRegistry.class)
-@ConditionalOnBean(ObservationRegistry.class)
+@ConditionalOnSingleCandidate(ObservationRegistry.class)
 @ConditionalOnBooleanProperty(name = "fluxtally.enabled", matchIfMissing = true)
 @ConditionalOnBooleanProperty(name = "fluxtally.observations.enabled", matchIfMissing = true)
 @EnableConfigurationProperties(ObservationProperties.class)
@@ -45,7 +44,7 @@ public class UsageObservationAutoConfiguration {
 
     /** Observes the runs. */
     @Bean
-    @ConditionalOnMissingBean(RunListener.class)
+    @ConditionalOnMissingBean
     RunObservations fluxtallyRunObservations(ObservationRegistry registry) {
         return new RunObservations(registry);
     }

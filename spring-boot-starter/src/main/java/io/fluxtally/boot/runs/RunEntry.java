@@ -24,6 +24,10 @@ final class RunEntry {
     private final List<RequestUsage> requests = new ArrayList<>();
     private UsageSum sum = UsageSum.EMPTY;
     private RunState state;
+
+    /** Whether it was here from its beginning. */
+    private final boolean wholeSeen;
+
     private Instant start;
     private @Nullable Instant end;
 
@@ -38,6 +42,7 @@ final class RunEntry {
     RunEntry(String runId, RunState state, Instant start, Instant now, int maxRequests) {
         this.runId = runId;
         this.state = state;
+        this.wholeSeen = state == RunState.OPEN;
         this.start = start;
         this.lastActive = now;
         this.maxRequests = maxRequests;
@@ -49,6 +54,15 @@ final class RunEntry {
 
     Instant lastActive() {
         return lastActive;
+    }
+
+    void active(Instant now) {
+        lastActive = now;
+    }
+
+    /** Whether something is in flight, so that a request is to come. */
+    boolean isWaiting() {
+        return inFlight() > 0;
     }
 
     void open(RunScope newScope, Runnable newOnEvicted, Instant now) {
@@ -77,7 +91,7 @@ final class RunEntry {
 
     /** Whether it has a request, or one is to come of what is in flight. */
     boolean hasRequests() {
-        return sum.requests() > 0 || inFlight() > 0;
+        return sum.requests() > 0 || isWaiting();
     }
 
     void settled(RunScope one) {
@@ -134,6 +148,7 @@ final class RunEntry {
                 end,
                 sum,
                 inFlight(),
+                wholeSeen,
                 Collections.unmodifiableMap(new TreeMap<>(byModel)),
                 Collections.unmodifiableMap(new TreeMap<>(byAgent)),
                 Collections.unmodifiableMap(new TreeMap<>(bySource)),

@@ -137,9 +137,8 @@ public final class RunHistory implements UsageSink {
 
     /** A run is closed. Nothing happens if it was evicted, or opened again by somebody else. */
     void close(RunScope scope) {
-        if (end(scope)) {
-            scope.tally().whenSettled(() -> settled(scope));
-        }
+        end(scope);
+        scope.tally().whenSettled(() -> settled(scope));
     }
 
     /** The scope of a run that is at work, or null if that is not known. */
@@ -148,13 +147,11 @@ public final class RunHistory implements UsageSink {
         return entry == null ? null : entry.scope();
     }
 
-    private synchronized boolean end(RunScope scope) {
+    private synchronized void end(RunScope scope) {
         RunEntry entry = open.get(scope.runId());
-        if (entry == null || entry.scope() != scope) {
-            return false;
+        if (entry != null && entry.scope() == scope) {
+            end(entry, RunState.CLOSED, clock.instant());
         }
-        end(entry, RunState.CLOSED, clock.instant());
-        return true;
     }
 
     private void end(RunEntry entry, RunState how, Instant now) {
@@ -175,11 +172,18 @@ public final class RunHistory implements UsageSink {
     /** An evicted run keeps its scope, since it may still be at work. */
     private List<Runnable> evict(Instant now) {
         List<Runnable> told = new ArrayList<>();
-        Instant idleSince = now.minus(idleTimeout);
-        while (!open.isEmpty()) {
+        for (int looks = open.size(); looks > 0; looks--) {
             RunEntry quietest = open.values().iterator().next();
-            if (open.size() <= maxOpen && quietest.lastActive().isAfter(idleSince)) {
+            boolean idle = Duration.between(quietest.lastActive(), now).compareTo(idleTimeout) >= 0;
+            if (open.size() <= maxOpen && !idle) {
                 break;
+            }
+            if (open.size() <= maxOpen && quietest.isWaiting()) {
+                // A long answer is no idleness.
+                quietest.active(now);
+                open.remove(quietest.runId());
+                open.put(quietest.runId(), quietest);
+                continue;
             }
             evicted++;
             told.add(quietest.onEvicted());

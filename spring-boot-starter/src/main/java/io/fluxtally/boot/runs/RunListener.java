@@ -7,14 +7,11 @@ import reactor.util.context.Context;
 import reactor.util.context.ContextView;
 
 /**
- * Is told of the runs that {@link UsageRuns} opens, to open something of its own around each, such as a span. It must not throw, and
- * be safe for use by any number of threads.
+ * Is told of the runs that {@link UsageRuns} opens, to open something of its own around each, such as a span. What it
+ * throws is logged and counted, and does not reach the app. It must be safe for use by any number of threads.
  */
 @FunctionalInterface
 public interface RunListener {
-
-    /** Opens nothing. */
-    RunListener NONE = (run, context) -> OpenRun.NONE;
 
     /**
      * A run was opened. A part of a run that is opened inside it is not told.
@@ -24,7 +21,7 @@ public interface RunListener {
      */
     OpenRun opened(RunScope run, ContextView context);
 
-    /** What is open around a run. Must be safe for use by any number of threads; none of its methods throws. */
+    /** What is open around a run. Must be safe for use by any number of threads. */
     interface OpenRun {
 
         /** Nothing. */

@@ -16,6 +16,8 @@ import org.jspecify.annotations.Nullable;
  * @param end when it was closed or evicted, or null
  * @param sum the sum over all its requests
  * @param inFlight how many calls and requests had begun and were not booked; 0 if that is not known
+ * @param wholeSeen whether all of the run is in here; not known of one that was opened elsewhere, or that was forgotten before a
+ *     late request of it came
  * @param byModel the sum by model, sorted, {@code none} where no model is known
  * @param byAgent the sum by agent, sorted, {@code none} for requests of no agent
  * @param bySource the sum by source, sorted
@@ -29,14 +31,18 @@ public record RunRecord(
         @Nullable Instant end,
         UsageSum sum,
         long inFlight,
+        boolean wholeSeen,
         Map<String, UsageSum> byModel,
         Map<String, UsageSum> byAgent,
         Map<String, UsageSum> bySource,
         List<RequestUsage> requests,
         long omitted) {
 
-    /** Whether the total is exact: every request has the provider's final figure, and none is in flight. */
+    /**
+     * Whether the total is known to be exact: all of the run was seen, every request has the provider's final figure, and none is
+     * in flight.
+     */
     public boolean isComplete() {
-        return inFlight == 0 && sum.isComplete();
+        return wholeSeen && inFlight == 0 && sum.isComplete();
     }
 }

@@ -2,6 +2,7 @@ package io.fluxtally.boot.runs;
 
 import io.fluxtally.usage.scope.RunScope;
 import io.fluxtally.usage.scope.UsageScope;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
@@ -44,13 +45,13 @@ public final class UsageRuns {
 
     /** Runs that are remembered by the given history. */
     public UsageRuns(RunHistory history) {
-        this(history, RunListener.NONE);
+        this(history, List.of());
     }
 
-    /** Runs that are remembered by the given history, and that the given listener is told of. */
-    public UsageRuns(RunHistory history, RunListener listener) {
+    /** Runs that are remembered by the given history, and that the given listeners are told of, in their order. */
+    public UsageRuns(RunHistory history, List<? extends RunListener> listeners) {
         this.history = history;
-        this.listener = listener;
+        this.listener = new RunListeners(listeners);
     }
 
     /**
@@ -146,7 +147,8 @@ public final class UsageRuns {
     }
 
     /**
-     * The run that the current thread works for, or empty if it works for none. Inside a part of a run, it is the whole. Closing
+     * The run that the current thread works for, or empty if it works for none. Inside a part of a run that was opened
+     * here, it is the whole; of one that a graph or an agent began itself, it is the part. Closing
      * it does nothing: that is for whoever opened it.
      */
     public Optional<UsageRun> current() {

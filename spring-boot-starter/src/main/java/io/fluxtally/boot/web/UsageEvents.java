@@ -23,8 +23,8 @@ import reactor.core.publisher.FluxOperator;
  * }
  * }</pre>
  *
- * <p>The data of such an event is a JSON object. Its names are in snake case, and parts of the tokens that no provider reported
- * are left out:
+ * <p>The data of such an event is a JSON object. Its names are in snake case, and what no provider reported is left out, a part
+ * of the tokens or all of them:
  *
  * <pre>{@code
  * event:usage
@@ -65,9 +65,11 @@ public final class UsageEvents {
         // A map and no bean: an app may have told its JSON library to name the properties of beans otherwise.
         Map<String, Object> json = new LinkedHashMap<>();
         json.put("run_id", runId);
-        json.put("input_tokens", total.inputTokens());
-        json.put("output_tokens", total.outputTokens());
-        json.put("total_tokens", total.totalTokens());
+        if (!sum.isUnknown() || sum.requests() == 0) {
+            json.put("input_tokens", total.inputTokens());
+            json.put("output_tokens", total.outputTokens());
+            json.put("total_tokens", total.totalTokens());
+        }
         for (TokenPart part : TokenPart.values()) {
             total.part(part).ifPresent(tokens -> json.put(part.key(), tokens));
         }

@@ -125,7 +125,7 @@ class EndpointJsonTest {
 
         assertThat(run().toString())
                 .isEqualTo("{\"run_id\":\"run\",\"state\":\"SEEN\",\"start\":\"2026-01-31T12:00:00.001Z\","
-                        + "\"complete\":false,\"incomplete_because\":{\"missing\":1},"
+                        + "\"complete\":false,\"incomplete_because\":{\"missing\":1,\"not_all_seen\":true},"
                         + "\"sum\":{\"requests\":1,\"unreported\":1,\"missing\":1,\"complete\":false},"
                         + "\"requests_omitted\":0,"
                         + "\"by_agent\":{\"none\":{\"requests\":1,\"unreported\":1,\"missing\":1,\"complete\":false}},"

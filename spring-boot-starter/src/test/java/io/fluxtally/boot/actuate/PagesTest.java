@@ -162,7 +162,10 @@ class PagesTest {
                 .usage(TokenUsage.of(1, 1), UsageSource.REPORTED)
                 .build());
         assertThat(new RunPage(links).html(history.run("seen").orElseThrow()))
-                .contains("seen · ", "whether anything of it is still under way is not known", "Exact so far.");
+                .contains(
+                        "seen · ",
+                        "whether anything of it is missing or still under way is not known",
+                        "Exact as far as it was seen.");
         assertThat(list()).contains("3 runs remembered · 1 open · 1 never closed and given up");
     }
 

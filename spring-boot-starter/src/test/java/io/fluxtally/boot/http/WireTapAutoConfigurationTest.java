@@ -154,6 +154,17 @@ class WireTapAutoConfigurationTest {
     }
 
     @Test
+    @DisplayName("are not tapped where they block and that is not wanted")
+    void withoutRestClient() {
+        app.withPropertyValues("fluxtally.tap.rest-client=false").run(context -> {
+            ask(context);
+            assertThat(requests(context)).isZero();
+            stream(context.getBean(WebClient.Builder.class));
+            assertThat(requests(context)).isEqualTo(1);
+        });
+    }
+
+    @Test
     @DisplayName("are as Boot builds them where Fluxtally is switched off")
     void disabled() {
         app.withPropertyValues("fluxtally.enabled=false").run(context -> {

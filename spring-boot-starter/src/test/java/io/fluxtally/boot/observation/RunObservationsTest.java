@@ -42,7 +42,7 @@ class RunObservationsTest {
     private final List<Observation.Context> started = new ArrayList<>();
     private final List<Observation.Context> stopped = new ArrayList<>();
     private final RunHistory history = new RunHistory(10, 2, Duration.ofHours(1), 10);
-    private final UsageRuns runs = new UsageRuns(history, new RunObservations(registry));
+    private final UsageRuns runs = new UsageRuns(history, List.of(new RunObservations(registry)));
 
     @BeforeEach
     void observe() {
@@ -232,7 +232,7 @@ class RunObservationsTest {
         });
         long before = MeasuringFailures.count();
 
-        String answer = new UsageRuns(history, new RunObservations(failing)).track(() -> "answer");
+        String answer = new UsageRuns(history, List.of(new RunObservations(failing))).track(() -> "answer");
 
         assertThat(answer).isEqualTo("answer");
         assertThat(MeasuringFailures.count()).isGreaterThan(before);
@@ -256,7 +256,7 @@ class RunObservationsTest {
             }
         });
 
-        new UsageRuns(history, new RunObservations(failing)).track(() -> "answer");
+        new UsageRuns(history, List.of(new RunObservations(failing))).track(() -> "answer");
 
         assertThat(failing.getCurrentObservationScope()).isNull();
     }
@@ -264,7 +264,7 @@ class RunObservationsTest {
     @Test
     @DisplayName("is none where nobody observes")
     void nobodyObserves() throws Exception {
-        UsageRuns unobserved = new UsageRuns(history, new RunObservations(ObservationRegistry.create()));
+        UsageRuns unobserved = new UsageRuns(history, List.of(new RunObservations(ObservationRegistry.create())));
 
         assertThat(unobserved.track(() -> registry.getCurrentObservationScope()))
                 .isNull();

@@ -94,10 +94,14 @@ class UsageObservationAutoConfigurationTest {
     }
 
     @Test
-    @DisplayName("leaves runs to a listener of the app's own")
+    @DisplayName("observes runs beside a listener of the app's own")
     void ownListener() {
-        app.withBean("own", RunListener.class, () -> RunListener.NONE)
-                .run(context -> assertThat(context).getBean(RunListener.class).isSameAs(RunListener.NONE));
+        app.withBean("own", RunListener.class, () -> (run, around) -> {
+                    throw new IllegalStateException("broken");
+                })
+                .run(context -> assertThat(context.getBeansOfType(RunListener.class))
+                        .hasSize(2)
+                        .containsKey("fluxtallyRunObservations"));
     }
 
     @Configuration(proxyBeanMethods = false)

@@ -11,6 +11,7 @@ import io.fluxtally.usage.UsageSource;
 import io.fluxtally.usage.scope.RunScope;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.List;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 
@@ -123,6 +124,51 @@ class RunHistoryTest {
         history.close(quiet);
         assertThat(state(history, "quiet")).isEqualTo(RunState.EVICTED);
         assertThat(history.evicted()).isEqualTo(1);
+    }
+
+    @Test
+    @DisplayName(
+            "a run that waits for a long answer is not evicted for being quiet, but goes on counting when it has gone")
+    void waitingIsNoIdleness() {
+        RunHistory history = history(10, 10);
+        RunScope waiting = opened(history, "waiting");
+        opened(history, "idle");
+        waiting.tally().begun();
+
+        clock.putOn(MINUTE.multipliedBy(20));
+
+        assertThat(history.open()).isEqualTo(1);
+        assertThat(state(history, "waiting")).isEqualTo(RunState.OPEN);
+        waiting.tally().ended();
+        clock.putOn(MINUTE.multipliedBy(20));
+        assertThat(history.open()).isZero();
+    }
+
+    @Test
+    @DisplayName("a timeout of for ever is one")
+    void forEver() {
+        RunHistory history = new RunHistory(1, 1, Duration.ofSeconds(Long.MAX_VALUE), 1, clock);
+        opened(history, "a");
+
+        assertThat(history.open()).isEqualTo(1);
+    }
+
+    @Test
+    @DisplayName("a run that was forgotten before a late figure came is not passed off as whole")
+    void forgotten() {
+        RunHistory history = history(1, 10);
+        for (String id : List.of("a", "b")) {
+            RunScope scope = opened(history, id);
+            request(history, scope);
+            history.close(scope);
+        }
+        assertThat(history.run("b").orElseThrow().isComplete()).isTrue();
+
+        history.accept(Requests.of("a", clock.instant(), 20, 2));
+
+        RunRecord late = history.run("a").orElseThrow();
+        assertThat(late.wholeSeen()).isFalse();
+        assertThat(late.isComplete()).isFalse();
     }
 
     @Test

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
 import io.fluxtally.usage.RequestUsage;
+import io.fluxtally.usage.RunUsage;
 import io.fluxtally.usage.TokenUsage;
 import io.fluxtally.usage.scope.RunScope;
 import io.fluxtally.usage.scope.UsageScope;
@@ -498,5 +499,62 @@ class UsageRunsTest {
                         .sum())
                 .isEqualTo(each * parallel * (parallel + 1L) / 2);
         assertThat(requests.unattributed()).isZero();
+    }
+
+    @Test
+    @DisplayName("a listener that throws wherever it can costs the app nothing, and others hear all the same (T22)")
+    void brokenListener() throws Exception {
+        List<String> heard = new ArrayList<>();
+        RunListener broken = (run, context) -> {
+            throw new IllegalStateException("broken");
+        };
+        RunListener brokenLater = (run, context) -> new BrokenRun();
+        RunListener other = (run, context) -> new HearingRun(heard);
+        UsageRuns listened = new UsageRuns(history, List.of(broken, brokenLater, other));
+
+        assertThat(listened.track(() -> "answer")).isEqualTo("answer");
+        StepVerifier.create(listened.track(Flux.just("a"))).expectNext("a").verifyComplete();
+
+        assertThat(heard).containsExactly("bound", "left", "closed", "written", "closed");
+    }
+
+    private record HearingRun(List<String> heard) implements RunListener.OpenRun {
+
+        @Override
+        public Context writeTo(Context context) {
+            heard.add("written");
+            return context;
+        }
+
+        @Override
+        public UsageScope.Binding bind() {
+            heard.add("bound");
+            return () -> heard.add("left");
+        }
+
+        @Override
+        public void closed(RunUsage usage) {
+            heard.add("closed");
+        }
+    }
+
+    private static final class BrokenRun implements RunListener.OpenRun {
+
+        @Override
+        public Context writeTo(Context context) {
+            throw new IllegalStateException("broken");
+        }
+
+        @Override
+        public UsageScope.Binding bind() {
+            return () -> {
+                throw new IllegalStateException("broken");
+            };
+        }
+
+        @Override
+        public void closed(RunUsage usage) {
+            throw new IllegalStateException("broken");
+        }
     }
 }

@@ -23,6 +23,7 @@ import net.jqwik.api.Label;
 import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
 import net.jqwik.api.constraints.Size;
+import org.assertj.core.api.InstanceOfAssertFactories;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.reactivestreams.Subscription;
@@ -72,6 +73,19 @@ class UsageEventsTest {
         StepVerifier.create(words(UsageEvents.with(data, run)))
                 .expectNext("a", "b", "usage 11", "c", "usage 22", "d", "usage 22")
                 .verifyComplete();
+    }
+
+    @Test
+    @DisplayName("tokens that no request reported are left out, and are not 0")
+    void unknown() {
+        run.scope().tally().add(RequestUsage.builder("missing", Instant.EPOCH).build());
+
+        assertThat(UsageEvents.of(run).data())
+                .asInstanceOf(InstanceOfAssertFactories.MAP)
+                .containsEntry("requests", 1L)
+                .containsEntry("unreported", 1L)
+                .containsEntry("complete", false)
+                .doesNotContainKeys("input_tokens", "output_tokens", "total_tokens");
     }
 
     @Test
