@@ -1,6 +1,7 @@
 package io.fluxtally.usage;
 
 import java.util.Arrays;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,6 +28,38 @@ public final class UsageSum {
         this.unreported = unreported;
         this.missing = missing;
         this.reporters = reporters;
+    }
+
+    /**
+     * A sum that was made elsewhere, such as in a database.
+     *
+     * @param total the tokens of all the requests
+     * @param requests how many they are
+     * @param unreported how many of them are not {@link UsageSource#REPORTED}
+     * @param missing how many of them are {@link UsageSource#MISSING}
+     * @param reportedBy how many of them reported a part; a part that is not there was reported by none
+     * @throws IllegalArgumentException if these cannot be figures of one sum
+     */
+    public static UsageSum of(
+            TokenUsage total, long requests, long unreported, long missing, Map<TokenPart, Long> reportedBy) {
+        if (missing < 0 || missing > unreported || unreported > requests) {
+            throw new IllegalArgumentException("missing (%d) are among unreported (%d), and these among requests (%d)"
+                    .formatted(missing, unreported, requests));
+        }
+        long[] counts = null;
+        for (TokenPart part : TokenPart.values()) {
+            long count = reportedBy.getOrDefault(part, 0L);
+            if (count < 0 || count > requests - missing || (count > 0) != total.hasPart(part.ordinal())) {
+                throw new IllegalArgumentException(
+                        "%s must be reported by some of the %d requests with a figure exactly if it is in the total, but is by %d"
+                                .formatted(part.property(), requests - missing, count));
+            }
+            if (count > 0) {
+                counts = counts == null ? new long[TokenPart.COUNT] : counts;
+                counts[part.ordinal()] = count;
+            }
+        }
+        return new UsageSum(total, requests, unreported, missing, counts);
     }
 
     /** The tokens of all these requests: exact if {@link #isComplete()}, else a lower bound or an estimate. */

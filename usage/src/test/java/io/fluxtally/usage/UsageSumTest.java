@@ -1,7 +1,9 @@
 package io.fluxtally.usage;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.Map;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -143,5 +145,22 @@ class UsageSumTest {
         assertThat(UsageSum.EMPTY.plus(SILENT))
                 .hasToString("UsageSum[total=TokenUsage[input_tokens=0, output_tokens=0, total_tokens=0],"
                         + " requests=1, unreported=1]");
+    }
+
+    @Test
+    @DisplayName("a sum that was made elsewhere is equal to the one that its requests come to")
+    void madeElsewhere() {
+        UsageSum sum = UsageSum.EMPTY.plus(CACHED).plus(PLAIN).plus(SILENT);
+
+        assertThat(UsageSum.of(sum.total(), 3, 1, 1, Map.of(TokenPart.CACHE_READ_INPUT, 1L)))
+                .isEqualTo(sum);
+        assertThat(UsageSum.of(TokenUsage.ZERO, 0, 0, 0, Map.of())).isEqualTo(UsageSum.EMPTY);
+        assertThatThrownBy(() -> UsageSum.of(sum.total(), 3, 0, 1, Map.of()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("missing (1) are among unreported (0), and these among requests (3)");
+        assertThatThrownBy(() -> UsageSum.of(sum.total(), 3, 1, 1, Map.of()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage(
+                        "cacheReadInputTokens must be reported by some of the 2 requests with a figure exactly if it is in the total, but is by 0");
     }
 }
