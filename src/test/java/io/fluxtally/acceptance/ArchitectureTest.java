@@ -18,6 +18,7 @@ class ArchitectureTest {
 
     private static final String USAGE = "io.fluxtally.usage..";
     private static final String GRAPH = "io.fluxtally.graph..";
+    private static final String LEDGER = "io.fluxtally.ledger..";
     private static final String DASHSCOPE = "io.fluxtally.dashscope..";
     private static final String BEDROCK = "io.fluxtally.bedrock..";
     private static final String ALIBABA = "io.fluxtally.alibaba..";
@@ -33,7 +34,7 @@ class ArchitectureTest {
             .resideInAPackage(USAGE)
             .should()
             .dependOnClassesThat()
-            .resideInAnyPackage(GRAPH, DASHSCOPE, BEDROCK, ALIBABA, BOOT, CONFORMANCE, CLI, EXAMPLES);
+            .resideInAnyPackage(GRAPH, LEDGER, DASHSCOPE, BEDROCK, ALIBABA, BOOT, CONFORMANCE, CLI, EXAMPLES);
 
     @ArchTest
     static final ArchRule graphDependsOnUsageAlone = noClasses()
@@ -41,7 +42,31 @@ class ArchitectureTest {
             .resideInAPackage(GRAPH)
             .should()
             .dependOnClassesThat()
-            .resideInAnyPackage(DASHSCOPE, BEDROCK, ALIBABA, BOOT, CONFORMANCE, CLI, EXAMPLES);
+            .resideInAnyPackage(LEDGER, DASHSCOPE, BEDROCK, ALIBABA, BOOT, CONFORMANCE, CLI, EXAMPLES);
+
+    @ArchTest
+    static final ArchRule ledgerDependsOnUsageAlone = noClasses()
+            .that()
+            .resideInAPackage(LEDGER)
+            .should()
+            .dependOnClassesThat()
+            .resideInAnyPackage(GRAPH, DASHSCOPE, BEDROCK, ALIBABA, BOOT, CONFORMANCE, CLI, EXAMPLES);
+
+    @ArchTest
+    static final ArchRule theLedgerKnowsNoSpringAndNoReactor = noClasses()
+            .that()
+            .resideInAPackage(LEDGER)
+            .should()
+            .dependOnClassesThat()
+            .resideInAnyPackage("org.springframework..", "reactor..");
+
+    @ArchTest
+    static final ArchRule databasesStayAtTheLedgersEdge = noClasses()
+            .that()
+            .resideInAPackage("io.fluxtally.ledger")
+            .should()
+            .dependOnClassesThat()
+            .resideInAnyPackage("java.sql..", "javax.sql..");
 
     @ArchTest
     static final ArchRule adapterDependsOnUsageAlone = noClasses()
@@ -49,7 +74,7 @@ class ArchitectureTest {
             .resideInAPackage(DASHSCOPE)
             .should()
             .dependOnClassesThat()
-            .resideInAnyPackage(GRAPH, BEDROCK, ALIBABA, BOOT, CONFORMANCE, CLI, EXAMPLES);
+            .resideInAnyPackage(GRAPH, LEDGER, BEDROCK, ALIBABA, BOOT, CONFORMANCE, CLI, EXAMPLES);
 
     @ArchTest
     static final ArchRule bedrockAdapterDependsOnUsageAlone = noClasses()
@@ -57,7 +82,7 @@ class ArchitectureTest {
             .resideInAPackage(BEDROCK)
             .should()
             .dependOnClassesThat()
-            .resideInAnyPackage(GRAPH, DASHSCOPE, ALIBABA, BOOT, CONFORMANCE, CLI, EXAMPLES);
+            .resideInAnyPackage(GRAPH, LEDGER, DASHSCOPE, ALIBABA, BOOT, CONFORMANCE, CLI, EXAMPLES);
 
     @ArchTest
     static final ArchRule alibabaGraphAdapterDependsOnUsageAndDashScopeAlone = noClasses()
@@ -65,7 +90,7 @@ class ArchitectureTest {
             .resideInAPackage(ALIBABA)
             .should()
             .dependOnClassesThat()
-            .resideInAnyPackage(GRAPH, BEDROCK, BOOT, CONFORMANCE, CLI, EXAMPLES);
+            .resideInAnyPackage(GRAPH, LEDGER, BEDROCK, BOOT, CONFORMANCE, CLI, EXAMPLES);
 
     @ArchTest
     static final ArchRule theStarterDependsOnNothingThatIsForTests = noClasses()
