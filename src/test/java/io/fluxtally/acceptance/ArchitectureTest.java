@@ -69,6 +69,16 @@ class ArchitectureTest {
             .resideInAnyPackage("java.sql..", "javax.sql..");
 
     @ArchTest
+    static final ArchRule theLedgersYamlStaysAtItsEdge = noClasses()
+            .that()
+            .resideInAPackage(LEDGER)
+            .and()
+            .resideOutsideOfPackage("io.fluxtally.ledger.cost")
+            .should()
+            .dependOnClassesThat()
+            .resideInAPackage("org.yaml..");
+
+    @ArchTest
     static final ArchRule adapterDependsOnUsageAlone = noClasses()
             .that()
             .resideInAPackage(DASHSCOPE)
