@@ -201,7 +201,11 @@ class ArchitectureTest {
             .that()
             .resideInAPackage(CONFORMANCE)
             .and()
-            .resideOutsideOfPackages("io.fluxtally.conformance.loopback", "io.fluxtally.conformance.record")
+            .resideOutsideOfPackages(
+                    "io.fluxtally.conformance.loopback",
+                    "io.fluxtally.conformance.proxy",
+                    "io.fluxtally.conformance.record",
+                    "io.fluxtally.conformance.capture")
             .should()
             .dependOnClassesThat()
             .resideInAnyPackage("reactor.netty..", "io.netty..");

@@ -1,5 +1,6 @@
 package io.fluxtally.conformance.record;
 
+import io.fluxtally.conformance.proxy.PassageEnd;
 import io.fluxtally.conformance.scenario.Mode;
 import io.fluxtally.usage.wire.dialect.RequestHead;
 import java.io.ByteArrayInputStream;
@@ -19,18 +20,6 @@ import org.jspecify.annotations.Nullable;
  */
 final class Exchange {
 
-    /** How an exchange ended; the first end counts. */
-    enum End {
-        /** The response came to its end. */
-        COMPLETE,
-        /** The provider broke the connection. */
-        BROKEN,
-        /** The client left before that. */
-        CLIENT_LEFT,
-        /** There was no connection to a provider. */
-        NOT_SENT
-    }
-
     /** How much of a response is kept; a scenario file may have 64 MiB. */
     static final int LONGEST_BODY = 16 * 1024 * 1024;
 
@@ -48,7 +37,7 @@ final class Exchange {
     private @Nullable String requestId;
     private ByteArrayOutputStream body = new ByteArrayOutputStream();
     private boolean tooLong;
-    private @Nullable End end;
+    private @Nullable PassageEnd end;
 
     Exchange(RequestHead head, boolean streamWanted) {
         this.head = head;
@@ -86,13 +75,13 @@ final class Exchange {
     }
 
     /** Whether this is the first end. */
-    synchronized boolean end(End how) {
+    synchronized boolean end(PassageEnd how) {
         boolean first = end == null;
         end = first ? how : end;
         return first;
     }
 
-    synchronized @Nullable End end() {
+    synchronized @Nullable PassageEnd end() {
         return end;
     }
 

@@ -1,5 +1,6 @@
 package io.fluxtally.conformance.record;
 
+import io.fluxtally.conformance.proxy.PassageEnd;
 import io.fluxtally.conformance.scenario.Client;
 import io.fluxtally.conformance.scenario.Family;
 import io.fluxtally.usage.RequestUsage;
@@ -97,7 +98,7 @@ final class Journal {
     }
 
     private void take(String name, Exchange exchange) {
-        if (exchange.end() == Exchange.End.NOT_SENT || !exchange.head().method().equals("POST")) {
+        if (exchange.end() == PassageEnd.NOT_SENT || !exchange.head().method().equals("POST")) {
             return;
         }
         String text;
@@ -153,9 +154,9 @@ final class Journal {
             wire.responded(exchange.status(), exchange.mediaType(), null);
             wire.body(ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8)));
         }
-        if (exchange.end() == Exchange.End.COMPLETE) {
+        if (exchange.end() == PassageEnd.COMPLETE) {
             wire.completed();
-        } else if (exchange.end() == Exchange.End.CLIENT_LEFT) {
+        } else if (exchange.end() == PassageEnd.CLIENT_LEFT) {
             wire.cancelled();
         } else {
             wire.failed();

@@ -1,5 +1,6 @@
 package io.fluxtally.conformance.record;
 
+import io.fluxtally.conformance.proxy.PassageEnd;
 import io.fluxtally.conformance.scenario.Bill;
 import io.fluxtally.conformance.scenario.BilledRequest;
 import io.fluxtally.conformance.scenario.Client;
@@ -126,11 +127,11 @@ final class RecordedRun {
 
     /** What a provider has to do for a replay to come to the same end. */
     private End end(Exchange exchange, RequestUsage usage) {
-        if (exchange.end() == Exchange.End.BROKEN) {
+        if (exchange.end() == PassageEnd.BROKEN) {
             return End.RESET;
         }
         // Many a client leaves when it has read all it wants, and that is no end before the end.
-        if (exchange.end() != Exchange.End.CLIENT_LEFT || usage.outcome() != RequestOutcome.CANCELLED) {
+        if (exchange.end() != PassageEnd.CLIENT_LEFT || usage.outcome() != RequestOutcome.CANCELLED) {
             return End.COMPLETE;
         }
         // A client that waits for its one answer would wait forever.

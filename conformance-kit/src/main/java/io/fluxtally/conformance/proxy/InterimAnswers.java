@@ -1,4 +1,4 @@
-package io.fluxtally.conformance.record;
+package io.fluxtally.conformance.proxy;
 
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
