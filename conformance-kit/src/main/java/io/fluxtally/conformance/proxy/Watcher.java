@@ -2,6 +2,7 @@ package io.fluxtally.conformance.proxy;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.handler.codec.http.HttpHeaders;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Watches what passes a {@link PassThrough}. It is called on the threads of the traffic, so it must not wait for anything;
@@ -9,7 +10,8 @@ import io.netty.handler.codec.http.HttpHeaders;
  */
 public interface Watcher {
 
-    /** A request begins. */
+    /** A request begins; null if nobody is to watch it. */
+    @Nullable
     Passage begin(PassingRequest request);
 
     /** Something could not be passed or watched. The text has nothing in it of what passed. */
