@@ -18,7 +18,7 @@ import picocli.CommandLine.Spec;
         mixinStandardHelpOptions = true,
         version = "fluxtally 0.1.0-SNAPSHOT",
         description = "Makes the tokens that an agent app reads equal to the tokens that it pays for.",
-        subcommands = {DemoCommand.class, ReplayCommand.class, RecordCommand.class})
+        subcommands = {DemoCommand.class, ReplayCommand.class, RecordCommand.class, CaptureCommand.class})
 public final class Fluxtally implements Runnable {
 
     /** The exit status of a command that could not do its work. */

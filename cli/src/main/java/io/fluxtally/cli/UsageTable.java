@@ -10,6 +10,7 @@ import io.fluxtally.usage.UsageSum;
 import java.io.PrintWriter;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
@@ -88,6 +89,23 @@ final class UsageTable {
                     known ? number(total.totalTokens()) : UNKNOWN,
                     file.path() + (sum.isComplete() ? "" : " (incomplete)"));
         }
+    }
+
+    /** One line for each run, its name at the end, where it may be long. */
+    void printRuns(Map<String, UsageSum> runs) {
+        String row = "  %10s %10s %10s %10s   %s%n";
+        out.printf(row, "requests", "input", "output", "total", "run");
+        runs.forEach((name, sum) -> {
+            TokenUsage total = sum.total();
+            boolean known = !sum.isUnknown();
+            out.printf(
+                    row,
+                    number(sum.requests()),
+                    known ? number(total.inputTokens()) : UNKNOWN,
+                    known ? number(total.outputTokens()) : UNKNOWN,
+                    known ? number(total.totalTokens()) : UNKNOWN,
+                    name + (sum.isComplete() ? "" : " (incomplete: " + sum.unreported() + " unreported)"));
+        });
     }
 
     private void printRow(String label, @Nullable TokenUsage usage, String source) {

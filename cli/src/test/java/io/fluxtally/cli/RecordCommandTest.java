@@ -7,15 +7,11 @@ import io.fluxtally.conformance.engine.Engine;
 import io.fluxtally.conformance.loopback.LoopbackProvider;
 import io.fluxtally.conformance.scenario.Scenario;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -32,40 +28,6 @@ class RecordCommandTest {
     @TempDir
     private Path folder;
 
-    /** A command that runs until it is stopped. */
-    private static final class Running {
-
-        private final CompletableFuture<String> firstLine = new CompletableFuture<>();
-        private final CompletableFuture<Integer> status = new CompletableFuture<>();
-        private final StringWriter out = new StringWriter() {
-            @Override
-            public void flush() {
-                toString().lines().findFirst().ifPresent(firstLine::complete);
-            }
-        };
-        private final StringWriter err = new StringWriter();
-        private final Thread thread;
-
-        Running(String... args) {
-            CommandLine commandLine = Fluxtally.commandLine();
-            commandLine.setOut(new PrintWriter(out));
-            commandLine.setErr(new PrintWriter(err, true));
-            thread = new Thread(() -> status.complete(commandLine.execute(args)));
-            thread.start();
-        }
-
-        String baseUrl() throws Exception {
-            return firstLine.get(30, TimeUnit.SECONDS).split(" ")[0];
-        }
-
-        /** Stops it, as Ctrl-C does but for the end of the JVM. */
-        CommandRun stop() throws Exception {
-            thread.interrupt();
-            int ended = status.get(30, TimeUnit.SECONDS);
-            return new CommandRun(ended, out.toString(), err.toString());
-        }
-    }
-
     @Test
     @DisplayName("records a tool loop as a file that replay agrees with, and sums it up when it ends")
     void recordsWhatReplays() throws Exception {
@@ -74,7 +36,8 @@ class RecordCommandTest {
         String to;
         try (LoopbackProvider provider = LoopbackProvider.start(scenario)) {
             to = provider.baseUrl();
-            Running running = new Running("record", "--to", to, "--out", folder.toString(), "--name", "trip");
+            RunningCommand running =
+                    new RunningCommand("record", "--to", to, "--out", folder.toString(), "--name", "trip");
             Engine.MODEL.stock(scenario, running.baseUrl()).toFuture().get();
             record = running.stop();
         }
@@ -102,7 +65,7 @@ class RecordCommandTest {
     void names() throws Exception {
         Scenario scenario = Scenarios.load("openai-call");
         try (LoopbackProvider provider = LoopbackProvider.start(scenario)) {
-            Running running = new Running(
+            RunningCommand running = new RunningCommand(
                     "record", "--to", provider.baseUrl(), "--out", folder.toString(), "--client", "deepseek");
             Engine.MODEL
                     .stock(scenario, running.baseUrl() + "/run/first")
@@ -121,7 +84,7 @@ class RecordCommandTest {
     }
 
     private static CommandRun stopAtOnce(String... args) throws Exception {
-        Running running = new Running(args);
+        RunningCommand running = new RunningCommand(args);
         running.baseUrl();
         return running.stop();
     }
