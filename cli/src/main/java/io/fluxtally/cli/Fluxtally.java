@@ -18,11 +18,21 @@ import picocli.CommandLine.Spec;
         mixinStandardHelpOptions = true,
         version = "fluxtally 0.1.0-SNAPSHOT",
         description = "Makes the tokens that an agent app reads equal to the tokens that it pays for.",
-        subcommands = {DemoCommand.class, ReplayCommand.class, RecordCommand.class, CaptureCommand.class})
+        subcommands = {
+            DemoCommand.class,
+            ReplayCommand.class,
+            RecordCommand.class,
+            CaptureCommand.class,
+            CostCommand.class,
+            BackfillCommand.class
+        })
 public final class Fluxtally implements Runnable {
 
     /** The exit status of a command that could not do its work. */
     static final int FAILED = 1;
+
+    /** The exit status of a command whose input is not what it must be. */
+    static final int BAD_INPUT = 2;
 
     @Spec
     @SuppressWarnings("NullAway.Init") // picocli sets it
@@ -38,6 +48,7 @@ public final class Fluxtally implements Runnable {
     /** The command line, ready to execute; an error is one line on standard error. */
     static CommandLine commandLine() {
         CommandLine commandLine = new CommandLine(new Fluxtally());
+        commandLine.setCaseInsensitiveEnumValuesAllowed(true);
         commandLine.setParameterExceptionHandler((error, args) -> {
             PrintWriter err = error.getCommandLine().getErr();
             err.printf(
