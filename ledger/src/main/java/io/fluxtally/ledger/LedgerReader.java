@@ -55,7 +55,29 @@ public final class LedgerReader {
      * @throws LedgerException if a file cannot be read
      */
     public void forEach(Consumer<? super RequestUsage> action) {
-        scan((record, file, start) -> action.accept(record));
+        scan((record, file, lines) -> action.accept(record));
+    }
+
+    /** Takes records with the place that they stand in. */
+    @FunctionalInterface
+    public interface PlacedRecords {
+
+        /**
+         * The next record.
+         *
+         * @param file the file it is in
+         * @param line its line there, from 1
+         */
+        void accept(RequestUsage record, Path file, long line);
+    }
+
+    /**
+     * Hands over all records with their places.
+     *
+     * @throws LedgerException if a file cannot be read
+     */
+    public void forEachPlaced(PlacedRecords action) {
+        scan((record, file, lines) -> action.accept(record, file, lines.number()));
     }
 
     /** The records that are asked for, together. */
@@ -93,13 +115,13 @@ public final class LedgerReader {
     public LedgerIndex index(Function<? super RequestUsage, @Nullable String> key) {
         List<Path> files = new ArrayList<>();
         LedgerIndex.Table table = new LedgerIndex.Table();
-        scan((record, file, start) -> {
+        scan((record, file, lines) -> {
             if (files.isEmpty() || !files.get(files.size() - 1).equals(file)) {
                 files.add(file);
             }
             String value = key.apply(record);
             if (value != null) {
-                table.add(value, files.size() - 1, start);
+                table.add(value, files.size() - 1, lines.start());
             }
         });
         return new LedgerIndex(files, table, key);
@@ -112,7 +134,7 @@ public final class LedgerReader {
 
     private interface Action {
 
-        void on(RequestUsage record, Path file, long start);
+        void on(RequestUsage record, Path file, LineScanner lines);
     }
 
     private void scan(Action action) {
@@ -123,7 +145,7 @@ public final class LedgerReader {
                 while (lines.advance()) {
                     RequestUsage record = record(file, lines, keys, problems);
                     if (record != null) {
-                        action.on(record, file, lines.start());
+                        action.on(record, file, lines);
                     }
                 }
             } catch (IOException failed) {
