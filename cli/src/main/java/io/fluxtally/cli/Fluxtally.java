@@ -24,7 +24,9 @@ import picocli.CommandLine.Spec;
             RecordCommand.class,
             CaptureCommand.class,
             CostCommand.class,
-            BackfillCommand.class
+            BackfillCommand.class,
+            ReconcileCommand.class,
+            VerifyCommand.class
         })
 public final class Fluxtally implements Runnable {
 
@@ -60,13 +62,15 @@ public final class Fluxtally implements Runnable {
         commandLine.setExecutionExceptionHandler((error, command, parsed) -> {
             Throwable cause =
                     error instanceof ExecutionException && error.getCause() != null ? error.getCause() : error;
-            command.getErr()
-                    .printf(
-                            "fluxtally: %s%n",
-                            firstLine(cause.getMessage() == null ? cause.toString() : cause.getMessage()));
+            command.getErr().printf("fluxtally: %s%n", firstLineOf(cause));
             return FAILED;
         });
         return commandLine;
+    }
+
+    /** What an error says, in one line. */
+    static String firstLineOf(Throwable error) {
+        return firstLine(error.getMessage() == null ? error.toString() : error.getMessage());
     }
 
     private static String firstLine(@Nullable String text) {
