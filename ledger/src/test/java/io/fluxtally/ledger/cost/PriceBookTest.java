@@ -105,19 +105,19 @@ class PriceBookTest {
     }
 
     @Test
-    @DisplayName("T16: prices three requests of 20,000 tokens as such, and not as one of 60,000")
+    @DisplayName("T16: prices three requests of 50,000 tokens as such, and not as one of 150,000")
     void perRequest() {
-        List<RequestUsage> three = Collections.nCopies(3, usage(20_000, 1_000, 0, 0)).stream()
-                .map(usage -> reported("qwen3-max", usage))
+        List<RequestUsage> three = Collections.nCopies(3, usage(50_000, 1_000, 0, 0)).stream()
+                .map(usage -> reported("qwen-plus", usage))
                 .toList();
 
         CostSum cost = EXAMPLE.costOf(RunUsage.of(three, 0));
 
-        // 3 x (20,000 x 2.5 + 1,000 x 10); 60,000 would be at 4 and 16.
-        assertThat(cost.atLeast()).containsExactly(Map.entry("CNY", new BigDecimal("0.18")));
+        // 3 x (50,000 x 0.8 + 1,000 x 2); 150,000 would be at 2.4 and 20.
+        assertThat(cost.atLeast()).containsExactly(Map.entry("CNY", new BigDecimal("0.126")));
         assertThat(cost.isExact()).isTrue();
-        assertThat(EXAMPLE.costOf(reported("qwen3-max", usage(60_000, 3_000, 0, 0))))
-                .isEqualTo(exact("CNY", "0.288"));
+        assertThat(EXAMPLE.costOf(reported("qwen-plus", usage(150_000, 3_000, 0, 0))))
+                .isEqualTo(exact("CNY", "0.42"));
     }
 
     @Test
