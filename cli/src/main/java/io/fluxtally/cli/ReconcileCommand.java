@@ -24,7 +24,6 @@ import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
-import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -220,7 +219,7 @@ final class ReconcileCommand implements Callable<Integer> {
         } catch (RuntimeException bad) {
             // Whatever it is, that bill and ledger differ is not what it says.
             err.printf("fluxtally: %s%n", Fluxtally.firstLineOf(bad));
-            return CommandLine.ExitCode.USAGE;
+            return Fluxtally.BAD_INPUT;
         }
     }
 

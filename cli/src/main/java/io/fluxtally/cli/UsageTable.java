@@ -18,6 +18,8 @@ import org.jspecify.annotations.Nullable;
 final class UsageTable {
 
     private static final String ROW = "  %-22s %10s %10s %10s %10s   %s%n";
+
+    private static final String NAMED_ROW = "  %10s %10s %10s %10s   %s%n";
     private static final String UNKNOWN = "-";
 
     private final PrintWriter out;
@@ -75,37 +77,30 @@ final class UsageTable {
 
     /** One line for each file that was recorded, its path at the end, where it may be long. */
     void printFiles(List<RecordedFile> files) {
-        String row = "  %10s %10s %10s %10s   %s%n";
-        out.printf(row, "requests", "input", "output", "total", "file");
+        out.printf(NAMED_ROW, "requests", "input", "output", "total", "file");
         for (RecordedFile file : files) {
             UsageSum sum = file.usage();
-            TokenUsage total = sum.total();
-            boolean known = !sum.isUnknown();
-            out.printf(
-                    row,
-                    number(sum.requests()),
-                    known ? number(total.inputTokens()) : UNKNOWN,
-                    known ? number(total.outputTokens()) : UNKNOWN,
-                    known ? number(total.totalTokens()) : UNKNOWN,
-                    file.path() + (sum.isComplete() ? "" : " (incomplete)"));
+            printNamed(sum, file.path() + (sum.isComplete() ? "" : " (incomplete)"));
         }
     }
 
     /** One line for each run, its name at the end, where it may be long. */
     void printRuns(Map<String, UsageSum> runs) {
-        String row = "  %10s %10s %10s %10s   %s%n";
-        out.printf(row, "requests", "input", "output", "total", "run");
-        runs.forEach((name, sum) -> {
-            TokenUsage total = sum.total();
-            boolean known = !sum.isUnknown();
-            out.printf(
-                    row,
-                    number(sum.requests()),
-                    known ? number(total.inputTokens()) : UNKNOWN,
-                    known ? number(total.outputTokens()) : UNKNOWN,
-                    known ? number(total.totalTokens()) : UNKNOWN,
-                    name + (sum.isComplete() ? "" : " (incomplete: " + sum.unreported() + " unreported)"));
-        });
+        out.printf(NAMED_ROW, "requests", "input", "output", "total", "run");
+        runs.forEach((name, sum) -> printNamed(
+                sum, name + (sum.isComplete() ? "" : " (incomplete: " + sum.unreported() + " unreported)")));
+    }
+
+    private void printNamed(UsageSum sum, String name) {
+        TokenUsage total = sum.total();
+        boolean known = !sum.isUnknown();
+        out.printf(
+                NAMED_ROW,
+                number(sum.requests()),
+                known ? number(total.inputTokens()) : UNKNOWN,
+                known ? number(total.outputTokens()) : UNKNOWN,
+                known ? number(total.totalTokens()) : UNKNOWN,
+                name);
     }
 
     private void printRow(String label, @Nullable TokenUsage usage, String source) {

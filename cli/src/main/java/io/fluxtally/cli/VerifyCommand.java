@@ -15,7 +15,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
-import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -78,7 +77,7 @@ final class VerifyCommand implements Callable<Integer> {
         } catch (RuntimeException unreadable) {
             // Whatever it is, that the ledger is not sound is not what it says.
             err.printf("fluxtally: %s%n", Fluxtally.firstLineOf(unreadable));
-            return CommandLine.ExitCode.USAGE;
+            return Fluxtally.BAD_INPUT;
         }
         PrintWriter out = spec.commandLine().getOut();
         if (json) {
