@@ -79,6 +79,16 @@ class ArchitectureTest {
             .resideInAPackage("org.yaml..");
 
     @ArchTest
+    static final ArchRule csvStaysWithTheBillsOfTheLedger = noClasses()
+            .that()
+            .resideInAPackage(LEDGER)
+            .and()
+            .resideOutsideOfPackage("io.fluxtally.ledger.reconcile")
+            .should()
+            .dependOnClassesThat()
+            .resideInAPackage("org.apache.commons.csv..");
+
+    @ArchTest
     static final ArchRule adapterDependsOnUsageAlone = noClasses()
             .that()
             .resideInAPackage(DASHSCOPE)
