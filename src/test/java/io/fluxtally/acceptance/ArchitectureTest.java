@@ -79,7 +79,7 @@ class ArchitectureTest {
             .resideInAPackage("org.yaml..");
 
     @ArchTest
-    static final ArchRule csvStaysWithTheBillsOfTheLedger = noClasses()
+    static final ArchRule theLedgersCsvStaysAtItsEdge = noClasses()
             .that()
             .resideInAPackage(LEDGER)
             .and()

@@ -87,8 +87,8 @@ final class UsageTable {
     /** One line for each run, its name at the end, where it may be long. */
     void printRuns(Map<String, UsageSum> runs) {
         out.printf(NAMED_ROW, "requests", "input", "output", "total", "run");
-        runs.forEach((name, sum) -> printNamed(
-                sum, name + (sum.isComplete() ? "" : " (incomplete: " + sum.unreported() + " unreported)")));
+        runs.forEach((name, sum) ->
+                printNamed(sum, name + (sum.isComplete() ? "" : " (incomplete: " + sum.unreported() + " unreported)")));
     }
 
     private void printNamed(UsageSum sum, String name) {

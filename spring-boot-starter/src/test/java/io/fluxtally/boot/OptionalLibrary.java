@@ -12,6 +12,8 @@ enum OptionalLibrary {
     DASHSCOPE(List.of("com.alibaba.cloud.ai.dashscope"), "spring-ai-alibaba-dashscope-"),
     GRAPH(List.of("com.alibaba.cloud.ai.graph"), "spring-ai-alibaba-graph-core-", "spring-ai-alibaba-agent-framework-"),
     AGENTS(List.of("com.alibaba.cloud.ai.graph.agent"), "spring-ai-alibaba-agent-framework-"),
+    SPRING_JDBC(List.of("org.springframework.jdbc"), "spring-jdbc-"),
+    LEDGER(List.of("io.fluxtally.ledger"), "fluxtally-ledger"),
     ALIBABA_ADAPTER(List.of("io.fluxtally.alibaba"), "fluxtally-alibaba-graph-adapter"),
     DASHSCOPE_ADAPTER(List.of("io.fluxtally.dashscope"), "fluxtally-dashscope-adapter");
 
