@@ -44,12 +44,15 @@ class ClassPathTest {
     @Test
     @DisplayName("starts, by its conditions: in all combinations of the optional libraries")
     void everyCombination() {
-        OptionalLibrary[] libraries = OptionalLibrary.values();
+        // Spring AI brings Micrometer, and the ledger alone asks for JDBC: these two are absent one at a time, below.
+        OptionalLibrary[] libraries = EnumSet.complementOf(
+                        EnumSet.of(OptionalLibrary.MICROMETER, OptionalLibrary.SPRING_JDBC))
+                .toArray(OptionalLibrary[]::new);
         for (int bits = 0; bits < 1 << libraries.length; bits++) {
             Set<OptionalLibrary> absent = EnumSet.noneOf(OptionalLibrary.class);
-            for (OptionalLibrary library : libraries) {
-                if ((bits >> library.ordinal() & 1) == 1) {
-                    absent.add(library);
+            for (int index = 0; index < libraries.length; index++) {
+                if ((bits >> index & 1) == 1) {
+                    absent.add(libraries[index]);
                 }
             }
             String[] packages = absent.stream()

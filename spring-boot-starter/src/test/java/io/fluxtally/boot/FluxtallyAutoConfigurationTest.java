@@ -270,7 +270,7 @@ class FluxtallyAutoConfigurationTest {
     @Test
     @DisplayName("has a description of every setting, for the editor and on its page")
     void metadata() throws IOException {
-        String page = Files.readString(Path.of("README.md"));
+        String page = Files.readString(Path.of("README.md")) + Files.readString(Path.of("../docs/ledger.md"));
         try (InputStream json = Objects.requireNonNull(
                 FluxtallyProperties.class.getResourceAsStream("/META-INF/spring-configuration-metadata.json"))) {
             JsonNode properties = new ObjectMapper().readTree(json).path("properties");
