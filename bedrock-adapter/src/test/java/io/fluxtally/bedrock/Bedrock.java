@@ -8,6 +8,9 @@ import io.fluxtally.usage.wire.WireTap;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.socket.SocketChannel;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.net.Socket;
 import java.net.URI;
 import java.nio.ByteBuffer;
 import java.time.Duration;
@@ -260,6 +263,15 @@ final class Bedrock implements AutoCloseable {
 
     void stop() {
         server.disposeNow();
+    }
+
+    /** Stops, and keeps the port from everybody else, and from a client that would come to connect with itself. */
+    Socket stopAndHoldPort() throws IOException {
+        stop();
+        Socket held = new Socket();
+        held.setReuseAddress(true);
+        held.bind(new InetSocketAddress("127.0.0.1", server.port()));
+        return held;
     }
 
     /** Closes all; nobody waits for the clients, whose event loops take seconds. */

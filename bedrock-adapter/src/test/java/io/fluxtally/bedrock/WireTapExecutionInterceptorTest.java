@@ -25,6 +25,7 @@ import io.fluxtally.usage.chat.UsageChatModel;
 import io.fluxtally.usage.scope.MeasuringFailures;
 import io.fluxtally.usage.scope.RunScope;
 import io.fluxtally.usage.wire.WireTap;
+import java.net.Socket;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -485,8 +486,9 @@ class WireTapExecutionInterceptorTest {
     @DisplayName("tries that never found a connection are not booked, in a call or in a stream")
     @EnumSource(Protocol.class)
     void neverSent(Protocol protocol) throws Exception {
-        try (Bedrock bedrock = new Bedrock(throttled("req-1"))) {
-            bedrock.stop();
+        try (Bedrock bedrock = new Bedrock(throttled("req-1"));
+                Socket held = bedrock.stopAndHoldPort()) {
+            assertThat(held.isBound()).isTrue();
             ChatModel model = bedrock.model(protocol);
 
             assertThatThrownBy(() -> run.call(() -> model.call(PROMPT))).isInstanceOf(SdkClientException.class);
