@@ -15,6 +15,10 @@ import software.amazon.awssdk.http.SdkHttpResponse;
  */
 final class TappedExecution {
 
+    /** By these words an error says that there was nothing to send a try over; of an earlier try they are all there is. */
+    private static final List<String> NO_CONNECTION =
+            List.of("Acquire operation took longer than", "Connection refused");
+
     private static final List<String> REQUEST_ID = List.of("x-amzn-RequestId", "x-amz-request-id");
 
     /** A bound on the search through causes, which may go in circles. */
@@ -26,9 +30,13 @@ final class TappedExecution {
     /** Tries that got no response, by their number; whether they were sent shows at the end at the earliest. */
     private final List<Unanswered> unanswered = new ArrayList<>();
 
+    /** What the SDK sends in the try that is under way: an object of its own in each. */
+    private @Nullable Object sent;
+
     private @Nullable WireRequest request;
     private int tries;
     private boolean responded;
+    private boolean bodyTapped;
     private boolean ended;
 
     private record Unanswered(int number, WireRequest request) {}
@@ -52,6 +60,20 @@ final class TappedExecution {
         return request;
     }
 
+    /** Whether the given object is what the SDK sends in a try not yet seen: an interceptor put on twice is told twice. */
+    synchronized boolean begins(Object request) {
+        boolean begins = sent != request;
+        sent = request;
+        return begins;
+    }
+
+    /** Whether nobody has tapped the body of the response yet; from now on somebody has. */
+    synchronized boolean tapsBody() {
+        boolean taps = !bodyTapped;
+        bodyTapped = true;
+        return taps;
+    }
+
     /** The SDK sends a request, or another if the last one failed; null if it is none to a model. */
     synchronized void sends(@Nullable WireRequest next) {
         WireRequest last = request;
@@ -63,6 +85,7 @@ final class TappedExecution {
         tries++;
         request = next;
         responded = false;
+        bodyTapped = false;
         if (next != null) {
             next.outlivesCall();
         }
@@ -120,7 +143,7 @@ final class TappedExecution {
         }
     }
 
-    /** Whether the SDK had no connection in time to send anything over, which it tells by its words alone. */
+    /** Whether the SDK had nothing to send the last try over, which it tells by its words alone. */
     private static boolean gotNoConnection(Throwable error) {
         Throwable cause = error;
         for (int depth = 0; cause != null && depth < MAX_CAUSES; depth++) {
@@ -133,7 +156,7 @@ final class TappedExecution {
     }
 
     private static boolean saysNoConnection(@Nullable String message) {
-        return message != null && message.contains("Acquire operation took longer than");
+        return message != null && NO_CONNECTION.stream().anyMatch(message::contains);
     }
 
     /**

@@ -77,10 +77,10 @@ public final class WireTapExecutionInterceptor implements ExecutionInterceptor {
     public void beforeTransmission(Context.BeforeTransmission context, ExecutionAttributes attributes) {
         try {
             TappedExecution execution = own(attributes);
-            if (execution == null) {
+            SdkHttpRequest request = context.httpRequest();
+            if (execution == null || !execution.begins(request)) {
                 return;
             }
-            SdkHttpRequest request = context.httpRequest();
             RequestHead head = new RequestHead(
                     request.method().name(),
                     Objects.requireNonNullElse(request.getUri().getPath(), ""),
@@ -108,8 +108,11 @@ public final class WireTapExecutionInterceptor implements ExecutionInterceptor {
             Context.ModifyHttpResponse context, ExecutionAttributes attributes) {
         Optional<InputStream> body = context.responseBody();
         try {
-            WireRequest wire = open(attributes);
-            return wire == null ? body : body.map(stream -> new TappedBody(stream, wire));
+            TappedExecution execution = own(attributes);
+            WireRequest wire = execution == null ? null : execution.request();
+            return execution == null || wire == null || body.isEmpty() || !execution.tapsBody()
+                    ? body
+                    : body.map(stream -> new TappedBody(stream, wire));
         } catch (Throwable failure) {
             MeasuringFailures.report(PART, failure);
             return body;
@@ -122,8 +125,8 @@ public final class WireTapExecutionInterceptor implements ExecutionInterceptor {
         Optional<Publisher<ByteBuffer>> body = context.responsePublisher();
         try {
             TappedExecution execution = own(attributes);
-            WireRequest wire = open(attributes);
-            return wire == null || execution == null
+            WireRequest wire = execution == null ? null : execution.request();
+            return execution == null || wire == null || body.isEmpty() || !execution.tapsBody()
                     ? body
                     : body.map(publisher ->
                             new TappedPublisher(publisher, wire, ids -> toolCalls.remember(ids, execution.scope())));
@@ -131,11 +134,6 @@ public final class WireTapExecutionInterceptor implements ExecutionInterceptor {
             MeasuringFailures.report(PART, failure);
             return body;
         }
-    }
-
-    private @Nullable WireRequest open(ExecutionAttributes attributes) {
-        TappedExecution execution = own(attributes);
-        return execution == null ? null : execution.request();
     }
 
     @Override

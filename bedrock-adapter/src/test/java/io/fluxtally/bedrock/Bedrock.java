@@ -1,6 +1,7 @@
 package io.fluxtally.bedrock;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
 
 import io.fluxtally.usage.RequestUsage;
 import io.fluxtally.usage.scope.UsageRecorder;
@@ -23,6 +24,7 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import org.reactivestreams.Publisher;
 import org.springframework.ai.bedrock.converse.BedrockChatOptions;
@@ -36,6 +38,8 @@ import reactor.netty.http.server.HttpServerResponse;
 import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
 import software.amazon.awssdk.auth.credentials.StaticCredentialsProvider;
 import software.amazon.awssdk.core.client.config.ClientOverrideConfiguration;
+import software.amazon.awssdk.core.interceptor.Context;
+import software.amazon.awssdk.core.interceptor.ExecutionAttributes;
 import software.amazon.awssdk.core.interceptor.ExecutionInterceptor;
 import software.amazon.awssdk.http.Protocol;
 import software.amazon.awssdk.http.nio.netty.NettyNioAsyncHttpClient;
@@ -71,6 +75,7 @@ final class Bedrock implements AutoCloseable {
 
     private final List<Answer> answers;
     private final List<String> requests = new CopyOnWriteArrayList<>();
+    private final AtomicInteger executions = new AtomicInteger();
     private final List<SdkAutoCloseable> clients = new ArrayList<>();
     private final DisposableServer server;
 
@@ -110,13 +115,45 @@ final class Bedrock implements AutoCloseable {
         return next;
     }
 
+    /** That nothing is booked that was not awaited, now or by an execution of the SDK that goes on. */
+    void assertNothingElseBooked() throws InterruptedException {
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+        while (executions.get() > 0 && System.nanoTime() < deadline) {
+            Thread.sleep(1);
+        }
+        assertThat(executions.get()).as("executions under way").isZero();
+        assertThat(booked).isEmpty();
+    }
+
     private void configure(ClientOverrideConfiguration.Builder settings, List<ExecutionInterceptor> interceptors) {
+        settings.addExecutionInterceptor(countingExecutions());
         interceptors.forEach(settings::addExecutionInterceptor);
+        settings.addExecutionInterceptor(countingExecutions());
         settings.retryStrategy(StandardRetryStrategy.builder()
                 .maxAttempts(3)
                 .backoffStrategy(BackoffStrategy.retryImmediately())
                 .throttlingBackoffStrategy(BackoffStrategy.retryImmediately())
                 .build());
+    }
+
+    /** Stands before and after the interceptors under test: the SDK runs one end forwards, the other backwards. */
+    private ExecutionInterceptor countingExecutions() {
+        return new ExecutionInterceptor() {
+            @Override
+            public void beforeExecution(Context.BeforeExecution context, ExecutionAttributes attributes) {
+                executions.incrementAndGet();
+            }
+
+            @Override
+            public void afterExecution(Context.AfterExecution context, ExecutionAttributes attributes) {
+                executions.decrementAndGet();
+            }
+
+            @Override
+            public void onExecutionFailure(Context.FailedExecution context, ExecutionAttributes attributes) {
+                executions.decrementAndGet();
+            }
+        };
     }
 
     BedrockRuntimeClient client(ExecutionInterceptor... interceptors) {

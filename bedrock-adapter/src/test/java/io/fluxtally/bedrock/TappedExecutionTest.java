@@ -70,6 +70,20 @@ class TappedExecutionTest {
     }
 
     @Test
+    @DisplayName("nor is an earlier try that was refused a connection, where a later one waited for one in vain")
+    void refusedBefore() {
+        Throwable last = SdkClientException.create(
+                "Unable to execute HTTP request: Acquire operation took longer than the configured maximum time.");
+        last.addSuppressed(SdkClientException.create(
+                "Request attempt 1 failure: Unable to execute HTTP request: Connection refused: /127.0.0.1:1"));
+
+        endsWith(last, 2);
+
+        assertThat(run.usage().sum().requests()).isZero();
+        assertThat(run.usage().isComplete()).isTrue();
+    }
+
+    @Test
     @DisplayName("T7: an earlier try that failed otherwise than the last may have been billed")
     void failedBefore() {
         Throwable last = SdkClientException.create("Unable to execute HTTP request", new ConnectException("refused"));

@@ -324,7 +324,7 @@ class WireTapExecutionInterceptorTest {
             assertThat(requests).extracting(RequestUsage::callId).doesNotContainNull();
             assertThat(requests.stream().map(RequestUsage::callId).distinct()).hasSize(1);
             awaitEnd(run);
-            assertThat(bedrock.booked).isEmpty();
+            bedrock.assertNothingElseBooked();
             assertThat(run.usage().sum().requests()).isEqualTo(3);
             assertThat(run.usage().total().totalTokens()).isEqualTo(220 + 266 + 1205);
             assertThat(bedrock.recorder.processSum().total())
@@ -426,7 +426,7 @@ class WireTapExecutionInterceptorTest {
             bedrock.awaitBooked(2);
             awaitEnd(run);
             assertBookedTwiceNowhere(bedrock, run, tokens(222, 75));
-            assertThat(bedrock.booked).isEmpty();
+            bedrock.assertNothingElseBooked();
         }
     }
 
@@ -455,7 +455,7 @@ class WireTapExecutionInterceptorTest {
             assertThat(requests).extracting(RequestUsage::responseId).containsExactly("req-1", "req-2");
             assertThat(requests).extracting(RequestUsage::requestModel).containsOnly("m");
             assertBookedTwiceNowhere(bedrock, run, tokens(200, 20).plus(CACHED_TOKENS));
-            assertThat(bedrock.booked).isEmpty();
+            bedrock.assertNothingElseBooked();
         }
     }
 
@@ -478,7 +478,7 @@ class WireTapExecutionInterceptorTest {
                     .extracting(RequestUsage::source)
                     .containsExactlyInAnyOrder(REPORTED, MISSING, REPORTED);
             assertThat(run.usage().total()).isEqualTo(CACHED_TOKENS);
-            assertThat(bedrock.booked).isEmpty();
+            bedrock.assertNothingElseBooked();
         }
     }
 
@@ -501,7 +501,7 @@ class WireTapExecutionInterceptorTest {
                                     .build()));
             assertThatThrownBy(call::join).hasCauseInstanceOf(SdkClientException.class);
             awaitEnd(run);
-            assertThat(bedrock.booked).isEmpty();
+            bedrock.assertNothingElseBooked();
             assertThat(run.usage().sum().requests()).isZero();
         }
     }
@@ -536,20 +536,45 @@ class WireTapExecutionInterceptorTest {
         }
     }
 
-    @Test
-    @DisplayName("on a client twice, also as two interceptors, it taps it once")
-    void twice() throws Exception {
-        try (Bedrock bedrock = new Bedrock(stream("req-1", text(CACHED)))) {
+    @ParameterizedTest
+    @DisplayName("on a client twice, also as two interceptors, it taps each try of a stream once")
+    @EnumSource(Protocol.class)
+    void twice(Protocol protocol) throws Exception {
+        try (Bedrock bedrock = new Bedrock(throttled("req-1"), stream("req-2", text(CACHED)))) {
             var other = new WireTapExecutionInterceptor(
                     WireTap.builder().recorder(bedrock.recorder).build());
             ChatModel model = Bedrock.model(
-                    bedrock.client(),
-                    bedrock.asyncClient(Protocol.HTTP2, bedrock.interceptor, other, bedrock.interceptor));
+                    bedrock.client(), bedrock.asyncClient(protocol, bedrock.interceptor, other, bedrock.interceptor));
 
-            UsageChatModel.of(model, bedrock.recorder).stream(PROMPT).blockLast();
+            assertThatThrownBy(() -> UsageChatModel.of(model, bedrock.recorder).stream(PROMPT)
+                            .blockLast())
+                    .isInstanceOf(ThrottlingException.class);
 
-            assertThat(bedrock.awaitBooked(1)).hasSize(1);
-            assertThat(bedrock.booked).isEmpty();
+            assertThat(bedrock.awaitBooked(2))
+                    .extracting(RequestUsage::responseId)
+                    .containsExactly("req-1", "req-2");
+            bedrock.assertNothingElseBooked();
+            assertThat(bedrock.recorder.processSum().total()).isEqualTo(CACHED_TOKENS);
+        }
+    }
+
+    @Test
+    @DisplayName("on a client twice, also as two interceptors, it taps each try of a call once")
+    void twiceOnCall() throws Exception {
+        try (Bedrock bedrock = new Bedrock(
+                throttled("req-1"), document(200, null, "req-2", converse("{\"text\":\"a\"}", "end_turn", CACHED)))) {
+            var other = new WireTapExecutionInterceptor(
+                    WireTap.builder().recorder(bedrock.recorder).build());
+            ChatModel model = Bedrock.model(
+                    bedrock.client(bedrock.interceptor, other, bedrock.interceptor),
+                    bedrock.asyncClient(Protocol.HTTP2));
+
+            model.call(PROMPT);
+
+            assertThat(bedrock.awaitBooked(2))
+                    .extracting(RequestUsage::responseId)
+                    .containsExactly("req-1", "req-2");
+            bedrock.assertNothingElseBooked();
             assertThat(bedrock.recorder.processSum().total()).isEqualTo(CACHED_TOKENS);
         }
     }
