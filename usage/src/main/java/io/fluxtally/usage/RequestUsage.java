@@ -104,6 +104,29 @@ public record RequestUsage(
         return new Builder(requestId, start);
     }
 
+    /** A builder that has all of this request, to build one that differs from it. */
+    public Builder toBuilder() {
+        Builder copy = new Builder(requestId, start);
+        copy.runId = runId;
+        copy.callId = callId;
+        copy.responseId = responseId;
+        copy.agent = agent;
+        copy.node = node;
+        copy.round = round;
+        copy.attempt = attempt;
+        copy.labels = labels;
+        copy.provider = provider;
+        copy.requestModel = requestModel;
+        copy.responseModel = responseModel;
+        copy.usage = usage;
+        copy.reported = reported;
+        copy.source = source;
+        copy.outcome = outcome;
+        copy.timeToFirstChunk = timeToFirstChunk;
+        copy.duration = duration;
+        return copy;
+    }
+
     /** Collects what is known of a request. Not safe for use by several threads. */
     public static final class Builder {
 

@@ -42,7 +42,7 @@ class RequestUsageTest {
     }
 
     @Test
-    @DisplayName("a builder puts every figure and label where it belongs")
+    @DisplayName("a builder puts every figure and label where it belongs, and one from a request has all of it")
     void everyField() {
         RequestUsage request = Samples.request("r1")
                 .runId("run")
@@ -84,6 +84,7 @@ class RequestUsageTest {
                         Samples.START,
                         Duration.ofMillis(4),
                         Duration.ofMillis(5)));
+        assertThat(request.toBuilder().build()).isEqualTo(request);
     }
 
     @Test

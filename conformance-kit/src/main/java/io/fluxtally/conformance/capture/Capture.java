@@ -158,7 +158,9 @@ public final class Capture implements AutoCloseable {
     private void booked(RequestUsage request) {
         Exchange exchange = current;
         String model = exchange == null || request.requestModel() != null ? null : exchange.model.model();
-        RequestUsage booked = model == null ? request : withRequestModel(request, model);
+        RequestUsage booked = model == null
+                ? request
+                : request.toBuilder().requestModel(model).build();
         String name = String.valueOf(request.runId());
         synchronized (runs) {
             if (runs.containsKey(name) || runs.size() < MOST_RUNS) {
@@ -173,29 +175,6 @@ public final class Capture implements AutoCloseable {
             tell("a request is not booked, since the sink failed with "
                     + failure.getClass().getName());
         }
-    }
-
-    private static RequestUsage withRequestModel(RequestUsage request, String model) {
-        return new RequestUsage(
-                request.requestId(),
-                request.runId(),
-                request.callId(),
-                request.responseId(),
-                request.agent(),
-                request.node(),
-                request.round(),
-                request.attempt(),
-                request.labels(),
-                request.provider(),
-                model,
-                request.responseModel(),
-                request.usage(),
-                request.reported(),
-                request.source(),
-                request.outcome(),
-                request.start(),
-                request.timeToFirstChunk(),
-                request.duration());
     }
 
     private void tell(String problem) {

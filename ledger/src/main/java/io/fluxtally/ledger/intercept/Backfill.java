@@ -138,7 +138,9 @@ public final class Backfill {
             TokenUsage usage = request.usage();
             if (usage != null) {
                 TokenUsage more = filledParts(usage);
-                return more == usage ? request : with(more, request.source());
+                return more == usage
+                        ? request
+                        : request.toBuilder().usage(more, request.source()).build();
             }
             Long input = record.promptTokens();
             Long output = record.completionTokens();
@@ -153,7 +155,9 @@ public final class Backfill {
                 all.totalTokens(total);
                 fill(TOTAL, total);
             }
-            return with(filledParts(all.build()), UsageSource.PARTIAL);
+            return request.toBuilder()
+                    .usage(filledParts(all.build()), UsageSource.PARTIAL)
+                    .build();
         }
 
         private TokenUsage filledParts(TokenUsage usage) {
@@ -196,29 +200,6 @@ public final class Backfill {
 
         private void fill(String field, long tokens) {
             filled.add(new Filled(request.requestId(), record.id(), field, tokens));
-        }
-
-        private RequestUsage with(TokenUsage usage, UsageSource source) {
-            return new RequestUsage(
-                    request.requestId(),
-                    request.runId(),
-                    request.callId(),
-                    request.responseId(),
-                    request.agent(),
-                    request.node(),
-                    request.round(),
-                    request.attempt(),
-                    request.labels(),
-                    request.provider(),
-                    request.requestModel(),
-                    request.responseModel(),
-                    usage,
-                    request.reported(),
-                    source,
-                    request.outcome(),
-                    request.start(),
-                    request.timeToFirstChunk(),
-                    request.duration());
         }
     }
 }
