@@ -39,21 +39,29 @@ final class ObservedRequests {
     }
 
     private synchronized void ended(ModelCall.OpenRequest request, RequestUsage booked) {
-        open.remove(request);
+        if (!open.remove(request)) {
+            return;
+        }
         sum = sum.plus(booked);
         sources.add(booked.source());
     }
 
     /**
      * Books what is still open: the observation ends, so nobody waits for it any more. A client may not have passed on that the
-     * app left.
+     * app left. One that ended by itself may just be being booked on another thread, which is not waited for.
      */
     void end() {
         List<ModelCall.OpenRequest> left;
         synchronized (this) {
             left = List.copyOf(open);
         }
-        left.forEach(ModelCall.OpenRequest::abandon);
+        for (ModelCall.OpenRequest request : left) {
+            request.abandon();
+            RequestUsage concluded = request.concluded();
+            if (concluded != null) {
+                ended(request, concluded);
+            }
+        }
     }
 
     /** The sum over the requests that were booked so far. */

@@ -116,6 +116,14 @@ public final class ModelCall implements UsageScope {
          * unless overridden.
          */
         default void requestModel(String model) {}
+
+        /**
+         * What the request came to, from when that is certain: it may just be being booked, on another thread. Null before, for
+         * one that was never sent, and unless overridden.
+         */
+        default @Nullable RequestUsage concluded() {
+            return null;
+        }
     }
 
     /** Estimates what a response of a call used. */

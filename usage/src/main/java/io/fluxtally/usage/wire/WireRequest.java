@@ -95,6 +95,9 @@ public final class WireRequest implements ModelCall.OpenRequest {
     /** The booking as labelled when this turned out to be a request to a model; null until then. */
     private RequestUsage.@Nullable Builder booking;
 
+    /** What it came to, once that is certain. */
+    private @Nullable RequestUsage concluded;
+
     /** The places that it holds in a run with limits. */
     private Reservation reservation = Reservation.NONE;
 
@@ -354,6 +357,11 @@ public final class WireRequest implements ModelCall.OpenRequest {
     }
 
     @Override
+    public synchronized @Nullable RequestUsage concluded() {
+        return concluded;
+    }
+
+    @Override
     public void abandon() {
         abandon(() -> {});
     }
@@ -496,10 +504,11 @@ public final class WireRequest implements ModelCall.OpenRequest {
             unreadable = true;
             grade(request, end, null);
         }
-        RequestUsage booked = request.build();
-        return booked.requestModel() != null || knownModel == null
-                ? booked
+        RequestUsage built = request.build();
+        concluded = built.requestModel() != null || knownModel == null
+                ? built
                 : request.requestModel(knownModel).build();
+        return concluded;
     }
 
     private void grade(RequestUsage.Builder request, End end, @Nullable ResponseReading reading) {

@@ -1,5 +1,6 @@
 package io.fluxtally.usage.observation;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.fluxtally.usage.RequestUsage;
@@ -8,14 +9,20 @@ import io.fluxtally.usage.TokenUsage;
 import io.fluxtally.usage.UsageSource;
 import io.fluxtally.usage.scope.MeasuringFailures;
 import io.fluxtally.usage.scope.ModelCall;
+import io.fluxtally.usage.scope.UsageRecorder;
 import io.fluxtally.usage.scope.UsageSink;
+import io.fluxtally.usage.wire.WireRequest;
+import io.fluxtally.usage.wire.WireTap;
+import io.fluxtally.usage.wire.dialect.RequestHead;
 import io.micrometer.common.KeyValue;
 import io.micrometer.observation.Observation;
 import io.micrometer.observation.ObservationHandler;
 import io.micrometer.observation.ObservationRegistry;
 import io.micrometer.observation.contextpropagation.ObservationThreadLocalAccessor;
+import java.nio.ByteBuffer;
 import java.time.Instant;
 import java.util.List;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.UUID;
 import java.util.function.Supplier;
@@ -116,6 +123,26 @@ class ChatObservationTest {
         chat.stop();
 
         assertThat(values(chat)).containsEntry(SOURCE, "missing").doesNotContainKeys(INPUT, OUTPUT, TOTAL);
+    }
+
+    @Test
+    @DisplayName("that is just being booked when the observation stops is in it, once")
+    void beingBooked() {
+        Observation chat = chat();
+        WireTap tap = WireTap.builder()
+                .recorder(UsageRecorder.withSinks(booked -> chat.stop()))
+                .listener(listener)
+                .build();
+        WireRequest request = Objects.requireNonNull(
+                tap.admit(new RequestHead("POST", "/v1/chat/completions", name -> false), null, List.of(in(chat))));
+
+        request.responded(200, "application/json", null);
+        request.body(ByteBuffer.wrap("""
+                {"object":"chat.completion","usage":{"prompt_tokens":100,"completion_tokens":10,"total_tokens":110}}
+                """.getBytes(UTF_8)));
+        request.completed();
+
+        assertThat(values(chat)).containsEntry(INPUT, "100").containsEntry("fluxtally.usage.requests", "1");
     }
 
     @Test
