@@ -51,6 +51,12 @@ final class CallOnThread<T> extends FluxOperator<T, T> {
         /** Another thread may see it late, but it is never that thread. */
         private @Nullable Thread subscribing = Thread.currentThread();
 
+        /**
+         * Whether that thread is inside a signal and has the scope that it had before, so that what is asked for and
+         * emitted in there passes at once. To another thread it does not matter.
+         */
+        private boolean passing;
+
         OffThread(CoreSubscriber<? super T> actual, @Nullable UsageScope outer) {
             this.actual = actual;
             this.outer = outer;
@@ -68,7 +74,7 @@ final class CallOnThread<T> extends FluxOperator<T, T> {
 
         @Override
         public void onNext(T element) {
-            if (subscribing == null) {
+            if (subscribing == null || passing) {
                 actual.onNext(element);
             } else {
                 passOn(() -> actual.onNext(element));
@@ -86,15 +92,17 @@ final class CallOnThread<T> extends FluxOperator<T, T> {
         }
 
         private void passOn(Runnable signal) {
-            if (subscribing != Thread.currentThread()) {
+            if (subscribing != Thread.currentThread() || passing) {
                 signal.run();
                 return;
             }
             UsageScope before = ThreadScope.get();
             ThreadScope.set(outer);
+            passing = true;
             try {
                 signal.run();
             } finally {
+                passing = false;
                 ThreadScope.set(before);
             }
         }
