@@ -14,6 +14,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
+import org.springframework.ai.chat.metadata.Usage;
 import org.springframework.ai.chat.model.ChatResponse;
 import reactor.util.context.Context;
 
@@ -35,6 +36,7 @@ final class ChatCapture implements StreamListener<Object> {
     private final long startNanos = System.nanoTime();
 
     private @Nullable Duration timeToFirstChunk;
+    private @Nullable String responseId;
 
     /** Whether the answer came to an end, and not only to a reason for one. */
     private boolean isWhole;
@@ -83,8 +85,17 @@ final class ChatCapture implements StreamListener<Object> {
 
     @Override
     public void onNext(Object element) {
-        if (element instanceof ChatResponse response) {
+        if (element instanceof ChatResponse response && !isMoreOfTheSame(response)) {
             hear(response);
+        }
+    }
+
+    /** To see that a chunk brings nothing new takes no lock, which would cost more than the rest of the stream. */
+    private boolean isMoreOfTheSame(ChatResponse response) {
+        try {
+            return estimate == null && fold.isMoreOfTheSame(response);
+        } catch (RuntimeException unreadable) {
+            return false;
         }
     }
 
@@ -102,16 +113,14 @@ final class ChatCapture implements StreamListener<Object> {
             timeToFirstChunk = elapsed();
             call.firstResponse(response);
         }
-        TokenUsage tokens = fold.add(response);
+        fold.add(response);
         String id = fold.responseId();
-        if (id != null) {
+        if (id != null && !id.equals(responseId)) {
             call.responseId(id);
+            responseId = id;
         }
         if (estimate != null) {
             estimate.add(response, id);
-        }
-        if (tokens != null) {
-            call.lastUsage(response.getMetadata().getUsage(), tokens);
         }
     }
 
@@ -140,12 +149,20 @@ final class ChatCapture implements StreamListener<Object> {
     }
 
     private void end(RequestOutcome outcome, boolean left) {
+        sayLastUsage();
         if (left ? call.endLeft() : call.end()) {
             for (RequestUsage request : conclude(outcome)) {
                 recorder.book(call.runScope(), request, call.reservation());
             }
         }
         call.close();
+    }
+
+    private synchronized void sayLastUsage() {
+        Usage usage = fold.lastUsage();
+        if (usage != null) {
+            call.lastUsage(usage, fold.lastFigure());
+        }
     }
 
     /** The requests as they were heard; none if there was no model. */

@@ -9,8 +9,11 @@ import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
+import org.springframework.ai.chat.metadata.ChatResponseMetadata;
+import org.springframework.ai.chat.metadata.EmptyUsage;
 import org.springframework.ai.chat.metadata.Usage;
 import org.springframework.ai.chat.model.ChatResponse;
 import org.springframework.ai.chat.model.Generation;
@@ -61,6 +64,12 @@ final class ChunkFold {
     /** The response that speaks to the app: that of the last chunk with content. */
     private @Nullable Response answer;
 
+    /** The class of the record behind the last figure. */
+    private @Nullable Class<?> lastRecord;
+
+    /** The response that the last figure belongs to. */
+    private @Nullable Response lastReported;
+
     /**
      * A fold over nothing yet.
      *
@@ -80,9 +89,28 @@ final class ChunkFold {
         clientCarriesCopies |= ClientHabit.carriesCopies(client);
     }
 
-    /** Takes the next chunk, or the answer as a whole. Returns the tokens that it carries, or null. */
-    @Nullable
-    TokenUsage add(ChatResponse chunk) {
+    /**
+     * Whether a chunk adds nothing to what is known, as most do: content of the same response, without a figure or a reason
+     * for the end. It need not be {@linkplain #add added} then.
+     *
+     * <p>To be called on the thread that adds, which may do so without the lock that it adds under: nobody else changes
+     * what is read here.
+     */
+    boolean isMoreOfTheSame(ChatResponse chunk) {
+        Response response = current;
+        ChatResponseMetadata metadata = chunk.getMetadata();
+        if (response == null || response != answer || metadata == null) {
+            return false;
+        }
+        Usage usage = metadata.getUsage();
+        return (usage == null || usage instanceof EmptyUsage)
+                && response.isSame(metadata.getId(), metadata.getModel())
+                && response.goesOn(chunk.getResult())
+                && response.isUnrepeated(usage);
+    }
+
+    /** Takes the next chunk, or the answer as a whole. */
+    void add(ChatResponse chunk) {
         Response response = responseOf(chunk);
         Generation generation = chunk.getResult();
         boolean hasContent = generation != null;
@@ -90,15 +118,31 @@ final class ChunkFold {
         if (hasContent || answer == null || !answer.hasContent) {
             answer = response;
         }
-        TokenUsage figure = UsageReading.of(chunk);
-        if (figure != null) {
-            Usage usage = chunk.getMetadata().getUsage();
-            takeEvidence(ClientHabit.recordType(usage));
+        Usage usage = chunk.getMetadata() == null ? null : chunk.getMetadata().getUsage();
+        boolean canWait = UsageReading.canWait(usage);
+        TokenUsage figure = canWait ? null : UsageReading.of(chunk);
+        if (usage != null && (canWait || figure != null)) {
+            Class<?> record = ClientHabit.recordType(usage);
+            if (record != lastRecord) {
+                takeEvidence(record);
+                lastRecord = record;
+            }
             response.usage(usage, figure, hasContent);
+            lastReported = response;
         } else if (chunk.getMetadata() != null) {
-            response.noUsage(chunk.getMetadata().getUsage());
+            response.noUsage(usage);
         }
-        return figure;
+    }
+
+    /** The last usage that the answer carried, or null. */
+    @Nullable
+    Usage lastUsage() {
+        return lastReported == null ? null : lastReported.usage;
+    }
+
+    /** The tokens of the last usage that the answer carried; zero if it carried none. */
+    TokenUsage lastFigure() {
+        return lastReported == null ? TokenUsage.ZERO : lastReported.figure();
     }
 
     /** The response that a chunk names; one that names none belongs to the response before it. */
@@ -225,12 +269,12 @@ final class ChunkFold {
                 folded.add(missing(round));
                 continue;
             }
-            TokenUsage used = own ? UsageReading.inFull(round.usage) : difference(round.figure, sum);
+            TokenUsage used = own ? UsageReading.inFull(round.usage) : difference(round.figure(), sum);
             boolean sure = (round != last || (isFinal(round, whole) && !mayBeCarried(round)))
                     && !leavesTokensOut(round, used)
                     && !round.lacksInput();
             folded.add(folded(round, used, sure));
-            sum = own ? sum.plus(round.figure) : round.figure;
+            sum = own ? sum.plus(round.figure()) : round.figure();
         }
         if (last.usage == null) {
             folded.add(missing(last));
@@ -270,13 +314,18 @@ final class ChunkFold {
 
         private String id = "";
         private String model = "";
+
+        /** How many chunks there were, to two at least. */
         private int chunks;
+
         private int finishes;
         private boolean hasContent;
         private @Nullable String finishReason;
 
         private @Nullable Usage usage;
-        private TokenUsage figure = TokenUsage.ZERO;
+
+        /** The tokens of the usage, or null if they are not read yet. */
+        private @Nullable TokenUsage figure = TokenUsage.ZERO;
 
         /** Whether the figure came with the reason for the end, or after it, or alone after the content. */
         private boolean isFigureFinal;
@@ -286,7 +335,9 @@ final class ChunkFold {
         private boolean isFirstUsageOnFirstChunk;
         private boolean isFigureOnContent;
 
+        /** What the last chunk had instead of a figure. Only the thread that hears knows it. */
         private @Nullable Usage noUsage;
+
         private boolean repeatsNoUsage;
 
         private boolean isNamed(String name) {
@@ -297,6 +348,27 @@ final class ChunkFold {
             return id.isEmpty() ? null : id;
         }
 
+        private boolean isSame(@Nullable String name, @Nullable String modelName) {
+            return (name == null || name.isEmpty() || name.equals(id))
+                    && (modelName == null || modelName.isEmpty() || modelName.equals(model));
+        }
+
+        /** Whether a chunk is content after content, of an answer that has not been given a reason for its end. */
+        private boolean goesOn(@Nullable Generation generation) {
+            return generation != null
+                    && hasContent
+                    && chunks > 1
+                    && finishes == 0
+                    && !isFigureFinal
+                    && Objects.equals(reasonOf(generation), finishReason);
+        }
+
+        private static @Nullable String reasonOf(Generation generation) {
+            return generation.getMetadata() == null
+                    ? null
+                    : generation.getMetadata().getFinishReason();
+        }
+
         private void begin(@Nullable Generation generation) {
             chunks++;
             if (generation == null) {
@@ -304,9 +376,7 @@ final class ChunkFold {
             }
             hasContent = true;
             isFigureFinal &= isFinished();
-            String reason = generation.getMetadata() == null
-                    ? null
-                    : generation.getMetadata().getFinishReason();
+            String reason = reasonOf(generation);
             if (reason != null && !reason.isEmpty()) {
                 finishes++;
                 finishReason = reason;
@@ -315,10 +385,10 @@ final class ChunkFold {
             }
         }
 
-        private void usage(Usage reported, TokenUsage tokens, boolean onContent) {
+        private void usage(Usage reported, @Nullable TokenUsage tokens, boolean onContent) {
             if (firstUsage == null) {
                 firstUsage = reported;
-                firstFigure = tokens;
+                firstFigure = tokens == null ? read(reported) : tokens;
                 isFirstUsageOnFirstChunk = chunks == 1;
             }
             isFigureOnContent = onContent || (isFigureOnContent && reported == usage);
@@ -327,15 +397,38 @@ final class ChunkFold {
             figure = tokens;
         }
 
+        private static TokenUsage read(@Nullable Usage reported) {
+            TokenUsage tokens = reported == null ? null : UsageReading.of(reported);
+            return tokens == null ? TokenUsage.ZERO : tokens;
+        }
+
+        private TokenUsage figure() {
+            TokenUsage tokens = figure;
+            if (tokens == null) {
+                tokens = read(usage);
+                figure = tokens;
+            }
+            return tokens;
+        }
+
         /** Takes what a chunk has instead of a figure; new ones each time, unless it is carried over. */
         private void noUsage(@Nullable Usage reported) {
             repeatsNoUsage |= noUsage != null && noUsage == reported;
             noUsage = reported;
         }
 
+        /** Whether it is known already whether what chunks have instead of a figure is carried over, or this one does not tell. */
+        private boolean isUnrepeated(@Nullable Usage reported) {
+            if (!repeatsNoUsage && noUsage != null && noUsage == reported) {
+                return false;
+            }
+            noUsage = reported;
+            return true;
+        }
+
         /** Whether there was an answer, it seems, to nothing: what was asked has not been reported. */
         private boolean lacksInput() {
-            return figure.inputTokens() == 0 && figure.outputTokens() > 0;
+            return figure().inputTokens() == 0 && figure().outputTokens() > 0;
         }
 
         /**
@@ -351,7 +444,7 @@ final class ChunkFold {
         }
 
         private long total() {
-            return figure.totalTokens();
+            return figure().totalTokens();
         }
 
         private boolean isUnchangedSinceFirstChunk() {
@@ -359,7 +452,7 @@ final class ChunkFold {
         }
 
         private boolean equalsFirstChunk() {
-            return isFirstUsageOnFirstChunk && chunks > 1 && firstFigure.equals(figure);
+            return isFirstUsageOnFirstChunk && chunks > 1 && firstFigure.equals(figure());
         }
 
         /** The figure of the round before, if the first chunks carried it: one with a record, and later one without. */

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
 import org.jspecify.annotations.Nullable;
+import org.springframework.ai.chat.metadata.DefaultUsage;
 import org.springframework.ai.chat.metadata.EmptyUsage;
 import org.springframework.ai.chat.metadata.Usage;
 import org.springframework.ai.chat.model.ChatResponse;
@@ -53,6 +54,14 @@ final class UsageReading {
         }
         Usage usage = response.getMetadata().getUsage();
         return usage == null || usage instanceof EmptyUsage ? null : of(usage);
+    }
+
+    /**
+     * Whether a usage holds a figure for certain, and does not change, so that it can be read later as well: where each
+     * chunk has one, the last alone has to be.
+     */
+    static boolean canWait(@Nullable Usage usage) {
+        return usage != null && usage.getClass() == DefaultUsage.class && usage.getTotalTokens() > 0;
     }
 
     /** A usage with all that its native form says, or null if it holds none. */
