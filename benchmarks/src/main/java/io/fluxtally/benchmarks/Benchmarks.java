@@ -1,6 +1,7 @@
 package io.fluxtally.benchmarks;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -26,7 +27,7 @@ public final class Benchmarks {
     /**
      * Runs what the arguments name.
      *
-     * @param args those of JMH; {@code -rff} names the result file
+     * @param args those of JMH; {@code -rff} names the result file, and {@code -t} may name several numbers of threads
      * @throws Exception if a benchmark cannot be run, or the file cannot be written
      */
     public static void main(String[] args) throws Exception {
@@ -34,8 +35,36 @@ public final class Benchmarks {
             org.openjdk.jmh.Main.main(args);
             return;
         }
-        CommandLineOptions options = new CommandLineOptions(args);
-        Path file = Path.of(options.getResult().orElse("benchmarks.json"));
+        ObjectMapper json = new ObjectMapper();
+        ArrayNode results = json.createArrayNode();
+        Path file = Path.of("benchmarks.json");
+        for (String[] one : byThreads(args)) {
+            CommandLineOptions options = new CommandLineOptions(one);
+            file = Path.of(options.getResult().orElse(file.toString()));
+            results.addAll(run(options));
+        }
+        ObjectNode whole = json.createObjectNode();
+        whole.set("machine", json.valueToTree(Machine.thisOne()));
+        whole.set("results", results);
+        json.writerWithDefaultPrettyPrinter().writeValue(file.toFile(), whole);
+    }
+
+    /** The arguments once for each number of threads: {@code -t 1,2,4} is Fluxtally's, not JMH's. */
+    static List<String[]> byThreads(String[] args) {
+        int threads = Arrays.asList(args).indexOf("-t") + 1;
+        if (threads == 0 || threads == args.length) {
+            return List.<String[]>of(args);
+        }
+        return Arrays.stream(args[threads].split(","))
+                .map(number -> {
+                    String[] one = args.clone();
+                    one[threads] = number;
+                    return one;
+                })
+                .toList();
+    }
+
+    private static ArrayNode run(CommandLineOptions options) throws Exception {
         Path raw = Files.createTempFile("jmh", ".json");
         try {
             new Runner(new OptionsBuilder()
@@ -45,11 +74,7 @@ public final class Benchmarks {
                             .resultFormat(ResultFormatType.JSON)
                             .build())
                     .run();
-            ObjectMapper json = new ObjectMapper();
-            ObjectNode whole = json.createObjectNode();
-            whole.set("machine", json.valueToTree(Machine.thisOne()));
-            whole.set("results", json.readTree(raw.toFile()));
-            json.writerWithDefaultPrettyPrinter().writeValue(file.toFile(), whole);
+            return (ArrayNode) new ObjectMapper().readTree(raw.toFile());
         } finally {
             Files.deleteIfExists(raw);
         }

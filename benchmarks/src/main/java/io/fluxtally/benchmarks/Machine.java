@@ -15,11 +15,12 @@ import java.util.stream.Stream;
  * @param system the operating system
  * @param jvm the Java virtual machine
  */
-record Machine(String processor, int processors, long memory, String system, String jvm) {
+public record Machine(String processor, int processors, long memory, String system, String jvm) {
 
     private static final Path CPUINFO = Path.of("/proc/cpuinfo");
 
-    static Machine thisOne() {
+    /** This machine. */
+    public static Machine thisOne() {
         return new Machine(
                 processorName(),
                 Runtime.getRuntime().availableProcessors(),

@@ -18,15 +18,39 @@ import org.jspecify.annotations.Nullable;
 public final class Report {
 
     private static final String ALLOCATION = "gc.alloc.rate.norm";
+    private static final String MICROSECONDS = "us/op";
+
+    /** What the rows of a benchmark without a parameter are. */
+    private static final String THREADS = "threads";
 
     /** What each benchmark runs. */
-    private static final Map<String, String> RUNS = Map.of(
-            "GraphAgent", "An agent that asks for a tool in every round but the last, streamed.",
-            "GraphBranches", "Branches side by side, each of which asks a model once, and their join.",
-            "GraphChunks", "One node that streams what a model answers.",
-            "GraphManyChunks", "The same, with more chunks.",
-            "GraphManyRounds", "The same as `GraphRounds`, with more rounds than Spring AI Alibaba's graph can have.",
-            "GraphRounds", "One node that the run comes to again and again, and that asks a model each time.");
+    private static final Map<String, String> RUNS = Map.ofEntries(
+            Map.entry("GraphAgent", "An agent that asks for a tool in every round but the last, streamed."),
+            Map.entry("GraphBranches", "Branches side by side, each of which asks a model once, and their join."),
+            Map.entry("GraphChunks", "One node that streams what a model answers."),
+            Map.entry("GraphManyChunks", "The same, with more chunks."),
+            Map.entry(
+                    "GraphManyRounds",
+                    "The same as `GraphRounds`, with more rounds than Spring AI Alibaba's graph can have."),
+            Map.entry(
+                    "GraphRounds", "One node that the run comes to again and again, and that asks a model each time."),
+            Map.entry("OperatorArray", "A stream of chunks that are there, in a loop; its source can be fused."),
+            Map.entry("OperatorDecoded", "A stream whose chunks are each made of 300 bytes of JSON."),
+            Map.entry(
+                    "OperatorFusedPublishOn",
+                    "A `publishOn` that pulls from its source, unless what stands between prevents it."),
+            Map.entry("OperatorIterable", "A stream of chunks that are there; its source cannot be fused."),
+            Map.entry("OperatorPublishOn", "A `publishOn` behind a source that cannot be fused."),
+            Map.entry("OperatorSink", "A unicast sink that is fed one chunk after the other."),
+            Map.entry(
+                    "TallyAdd",
+                    "One more request of a run that so many threads add to. `fluxtally` and `lockedSame` keep the requests and take each once, the others add up alone."),
+            Map.entry(
+                    "TallySnapshot",
+                    "The same, with three threads that add and one that looks; a snapshot is inconsistent if its total is not input and output."));
+
+    /** What the others of a benchmark are compared with: the first of these that it has, else its first. */
+    private static final List<String> BASES = List.of("noOp", "fluxtally");
 
     /** A figure and half the width of the interval in which it lies, which is not a number if it was measured once. */
     record Figure(double score, double error) {
@@ -58,8 +82,8 @@ public final class Report {
     /** What one method of a benchmark came to: its time, in microseconds, and the bytes that it allocated. */
     record Result(Figure time, Figure bytes) {}
 
-    /** A benchmark: its results by the value of its parameter, and by method. */
-    record Benchmark(String unit, Map<Integer, Map<String, Result>> rows) {}
+    /** A benchmark: its results by the value of its parameter, and by method. And what it counted, by method. */
+    record Benchmark(String unit, Map<Integer, Map<String, Result>> rows, Map<String, String> counts) {}
 
     private Report() {}
 
@@ -106,31 +130,62 @@ public final class Report {
                         machine.path("memory").asLong(),
                         machine.path("system").asText()));
         benchmarks(whole.path("results")).forEach((name, benchmark) -> append(page, name, benchmark));
+        appendMemory(page, whole.path("memory"));
     }
 
     private static Map<String, Benchmark> benchmarks(JsonNode results) {
         Map<String, Benchmark> benchmarks = new TreeMap<>();
         for (JsonNode result : results) {
             String[] path = result.path("benchmark").asText().split("\\.");
-            Map.Entry<String, JsonNode> parameter =
-                    result.path("params").properties().iterator().next();
-            JsonNode primary = result.path("primaryMetric");
-            String unit = primary.path("scoreUnit").asText();
-            if (!unit.equals("us/op")) {
-                throw new IllegalArgumentException("times must be in us/op, but those of %s are in %s"
-                        .formatted(result.path("benchmark").asText(), unit));
+            String method = path[path.length - 1];
+            // The parameter that is a number is that of the rows; others make a table of their own.
+            StringBuilder name = new StringBuilder(path[path.length - 2]);
+            String unit = THREADS;
+            int value = result.path("threads").asInt();
+            for (Map.Entry<String, JsonNode> parameter : result.path("params").properties()) {
+                String text = parameter.getValue().asText();
+                if (text.chars().allMatch(Character::isDigit)) {
+                    unit = parameter.getKey();
+                    value = Integer.parseInt(text);
+                } else {
+                    name.append(", %s: %s".formatted(parameter.getKey(), text));
+                }
             }
-            benchmarks
-                    .computeIfAbsent(path[path.length - 2], none -> new Benchmark(parameter.getKey(), new TreeMap<>()))
-                    .rows()
-                    .computeIfAbsent(parameter.getValue().asInt(), none -> new LinkedHashMap<>())
-                    .put(
-                            path[path.length - 1],
-                            new Result(
-                                    figure(primary),
-                                    figure(result.path("secondaryMetrics").path(ALLOCATION))));
+            String rows = unit;
+            Benchmark benchmark = benchmarks.computeIfAbsent(
+                    name.toString(), none -> new Benchmark(rows, new TreeMap<>(), new TreeMap<>()));
+            Map<String, Result> row = benchmark.rows().computeIfAbsent(value, none -> new LinkedHashMap<>());
+            Figure bytes = figure(result.path("secondaryMetrics").path(ALLOCATION));
+            boolean isGroup = false;
+            for (Map.Entry<String, JsonNode> metric :
+                    result.path("secondaryMetrics").properties()) {
+                String unitOfMetric = metric.getValue().path("scoreUnit").asText();
+                if (unitOfMetric.equals("#")) {
+                    benchmark.counts().merge(method, counted(metric), "%s, %s"::formatted);
+                } else if (unitOfMetric.equals(MICROSECONDS)) {
+                    isGroup = true;
+                    row.put(metric.getKey(), new Result(time(result, metric.getValue()), bytes));
+                }
+            }
+            if (!isGroup) {
+                row.put(method, new Result(time(result, result.path("primaryMetric")), bytes));
+            }
         }
         return benchmarks;
+    }
+
+    private static String counted(Map.Entry<String, JsonNode> metric) {
+        return String.format(
+                Locale.ROOT, "%,.0f %s", metric.getValue().path("score").asDouble(), metric.getKey());
+    }
+
+    private static Figure time(JsonNode result, JsonNode metric) {
+        String unit = metric.path("scoreUnit").asText();
+        if (!unit.equals(MICROSECONDS)) {
+            throw new IllegalArgumentException("times must be in us/op, but those of %s are in %s"
+                    .formatted(result.path("benchmark").asText(), unit));
+        }
+        return figure(metric);
     }
 
     private static Figure figure(JsonNode metric) {
@@ -140,23 +195,35 @@ public final class Report {
     }
 
     private static void append(StringBuilder page, String name, Benchmark benchmark) {
-        String each = benchmark.unit().replaceAll("(e?)s$", benchmark.unit().endsWith("ches") ? "" : "$1");
+        boolean byThreads = benchmark.unit().equals(THREADS);
+        String each = byThreads
+                ? "call"
+                : benchmark.unit().replaceAll("(e?)s$", benchmark.unit().endsWith("ches") ? "" : "$1");
         page.append("\n### %s\n\n".formatted(name));
-        if (RUNS.containsKey(name)) {
-            page.append(RUNS.get(name)).append("\n\n");
+        String described = name.replaceFirst(",.*", "");
+        if (RUNS.containsKey(described)) {
+            page.append(RUNS.get(described)).append("\n\n");
         }
         List<String> methods = benchmark.rows().values().stream()
                 .flatMap(row -> row.keySet().stream())
                 .distinct()
                 .toList();
+        String base = BASES.stream().filter(methods::contains).findFirst().orElse(methods.get(0));
+        boolean comparesBytes = !base.equals("noOp");
+        // What threads do that do different things is not to be compared.
+        List<String> others = benchmark.counts().isEmpty()
+                ? methods.stream().filter(method -> !method.equals(base)).toList()
+                : List.of();
         List<String> head = new ArrayList<>(List.of(benchmark.unit()));
         for (String method : methods) {
             head.add("%s: µs".formatted(method));
             head.add("%s: bytes per %s".formatted(method, each));
         }
-        for (String method : methods.subList(1, methods.size())) {
-            head.add("time: %s / %s".formatted(method, methods.get(0)));
-            head.add("bytes: %s / %s".formatted(method, methods.get(0)));
+        for (String method : others) {
+            head.add("time: %s / %s".formatted(method, base));
+            if (comparesBytes) {
+                head.add("bytes: %s / %s".formatted(method, base));
+            }
         }
         line(page, head);
         line(page, head.stream().map(column -> "---").toList());
@@ -165,16 +232,41 @@ public final class Report {
             for (String method : methods) {
                 Result result = row.get(method);
                 cells.add(result == null ? "" : result.time().toString());
-                cells.add(result == null ? "" : result.bytes().per(value).toString());
+                cells.add(
+                        result == null
+                                ? ""
+                                : result.bytes().per(byThreads ? 1 : value).toString());
             }
-            Result first = row.get(methods.get(0));
-            for (String method : methods.subList(1, methods.size())) {
+            Result first = row.get(base);
+            for (String method : others) {
                 Result result = row.get(method);
                 cells.add(ratio(result == null ? null : result.time(), first == null ? null : first.time()));
-                cells.add(ratio(result == null ? null : result.bytes(), first == null ? null : first.bytes()));
+                if (comparesBytes) {
+                    cells.add(ratio(result == null ? null : result.bytes(), first == null ? null : first.bytes()));
+                }
             }
             line(page, cells);
         });
+        if (!benchmark.counts().isEmpty()) {
+            page.append("\n");
+            benchmark.counts().forEach((method, counts) -> page.append("- %s: %s\n".formatted(method, counts)));
+        }
+    }
+
+    private static void appendMemory(StringBuilder page, JsonNode memory) {
+        if (memory.isEmpty()) {
+            return;
+        }
+        page.append("\n### Live bytes\n\nWhat the heap holds more after a garbage collection, by each of so many.\n\n");
+        line(page, List.of("what", "how many", "bytes of each"));
+        line(page, List.of("---", "---", "---"));
+        for (JsonNode figure : memory) {
+            String count =
+                    String.format(Locale.ROOT, "%,d", figure.path("count").asInt());
+            line(
+                    page,
+                    List.of(figure.path("what").asText(), count, figure(figure).toString()));
+        }
     }
 
     private static String ratio(@Nullable Figure one, @Nullable Figure other) {

@@ -57,6 +57,60 @@ class ReportTest {
     }
 
     @Test
+    @DisplayName("what stands beside a no-op is compared with it, in a table for each kind of stream")
+    void noOp() throws Exception {
+        results(
+                result("fluxtally", "1000", "30", "0", "3000").replace("GraphChunks", "OperatorArray"),
+                result("noOp", "1000", "10", "0", "0").replace("GraphChunks", "OperatorArray"),
+                result("noOp", "1000", "20", "0", "0")
+                        .replace("GraphChunks", "OperatorArray")
+                        .replace("\"params\": {", "\"params\": {\"usage\": \"every\", "));
+
+        assertThat(Report.of(folder))
+                .contains("### OperatorArray\n")
+                .contains(
+                        "| chunks | fluxtally: µs | fluxtally: bytes per chunk | noOp: µs | noOp: bytes per chunk | time: fluxtally / noOp |")
+                .contains("| 1,000 | 30.0 ± 0.0 | 3.00 ± 3.00 | 10.0 ± 0.0 | 0.000 ± 3.000 | 3.00 ± 0.00 |")
+                .contains("### OperatorArray, usage: every\n")
+                .contains("| 1,000 | 20.0 ± 0.0 | 0.000 ± 3.000 |");
+    }
+
+    @Test
+    @DisplayName("threads that do different things have figures of their own, and what they counted is told")
+    void threads() throws Exception {
+        results("""
+                {"benchmark": "io.fluxtally.benchmarks.tally.TallySnapshot.adders", "threads": 4,
+                 "primaryMetric": {"score": 3, "scoreError": 1, "scoreUnit": "us/op"},
+                 "secondaryMetrics": {"addersAdd": {"score": 2, "scoreError": 1, "scoreUnit": "us/op"},
+                  "addersSnapshot": {"score": 6, "scoreError": 1, "scoreUnit": "us/op"},
+                  "inconsistent": {"score": 1200.0, "scoreError": "NaN", "scoreUnit": "#"},
+                  "gc.alloc.rate.norm": {"score": 48, "scoreError": 0, "scoreUnit": "B/op"}}}""");
+
+        assertThat(Report.of(folder))
+                .contains("| threads | addersAdd: µs | addersAdd: bytes per call | addersSnapshot: µs |")
+                .contains("| 4 | 2.00 ± 1.00 | 48.0 ± 0.0 | 6.00 ± 1.00 | 48.0 ± 0.0 |")
+                .endsWith("\n- adders: 1,200 inconsistent\n");
+    }
+
+    @Test
+    @DisplayName("live bytes have a table")
+    void memory() throws Exception {
+        Files.writeString(folder.resolve("memory.json"), """
+                {"machine": {}, "memory": [{"what": "a run", "count": 10000, "score": 372.0, "scoreError": 0.4}]}""");
+
+        assertThat(Report.of(folder)).contains("### Live bytes").endsWith("| a run | 10,000 | 372 ± 0 |\n");
+    }
+
+    @Test
+    @DisplayName("benchmarks run once with each number of threads")
+    void numbersOfThreads() {
+        assertThat(Benchmarks.byThreads(new String[] {"Tally", "-t", "1,16", "-f", "1"}))
+                .containsExactly(
+                        new String[] {"Tally", "-t", "1", "-f", "1"}, new String[] {"Tally", "-t", "16", "-f", "1"});
+        assertThat(Benchmarks.byThreads(new String[] {"Graph"})).containsExactly(new String[] {"Graph"});
+    }
+
+    @Test
     @DisplayName("times in another unit are refused, not mixed")
     void otherUnit() throws Exception {
         results(result("fluxtally", "1", "1", "1", "1").replace("us/op", "ms/op"));

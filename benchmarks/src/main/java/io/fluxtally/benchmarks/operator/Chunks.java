@@ -32,9 +32,15 @@ final class Chunks {
             .readerFor(Wire.class);
 
     /** A chunk as a provider sends it. */
-    record Wire(String id, String model, List<Choice> choices, @Nullable Counts usage) {
+    record Wire(
+            String id,
+            String model,
+            List<Choice> choices,
+            @Nullable Counts usage) {
 
-        record Choice(Delta delta, @JsonProperty("finish_reason") @Nullable String finishReason) {}
+        record Choice(
+                Delta delta,
+                @JsonProperty("finish_reason") @Nullable String finishReason) {}
 
         record Delta(String content) {}
 
@@ -53,7 +59,8 @@ final class Chunks {
      */
     static List<ChatResponse> of(int count, boolean onEach) {
         return IntStream.rangeClosed(1, count)
-                .mapToObj(i -> chunk("response-1", "scripted", "text", i == count ? "stop" : null, tokens(i, count, onEach)))
+                .mapToObj(i ->
+                        chunk("response-1", "scripted", "text", i == count ? "stop" : null, tokens(i, count, onEach)))
                 .toList();
     }
 

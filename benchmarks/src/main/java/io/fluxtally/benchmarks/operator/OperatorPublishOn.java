@@ -11,7 +11,7 @@ public class OperatorPublishOn extends Operator {
     @Override
     Source source(int count, boolean usageOnEach) {
         List<ChatResponse> answer = Chunks.of(count, usageOnEach);
-        return listening -> Counter.of(
-                listening.to(Flux.fromIterable(answer).hide()).publishOn(Schedulers.immediate()));
+        return listening ->
+                Counter.of(listening.to(Flux.fromIterable(answer).hide()).publishOn(Schedulers.immediate()));
     }
 }

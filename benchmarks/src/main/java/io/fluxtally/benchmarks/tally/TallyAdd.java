@@ -41,5 +41,4 @@ public class TallyAdd {
     public void adders(Run.Adders run, Run.Adding thread) {
         run.add(thread);
     }
-
 }

@@ -88,5 +88,4 @@ public class TallySnapshot {
     public Object addersSnapshot(Run.Adders run, Run.Looking thread) {
         return run.sum(thread);
     }
-
 }
