@@ -83,12 +83,11 @@ public final class RunTally {
             if (!takesPlace.test(this)) {
                 places.incrementAndGet();
             }
+            RunUsage.Entry entry = new RunUsage.Entry(request);
             RunUsage.Entry current;
-            RunUsage.Entry next;
             do {
                 current = last.get();
-                next = RunUsage.Entry.after(current, request);
-            } while (!last.compareAndSet(current, next));
+            } while (!last.compareAndSet(current, entry.after(current)));
         }
         return added;
     }

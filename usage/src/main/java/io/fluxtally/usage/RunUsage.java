@@ -16,8 +16,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Every view is a fold over the same requests, so each adds up to the total. A request without the label of a view is
  * counted under {@link #NONE} (round 0), so none is left out.
  *
- * <p>Immutable and safe for use by any number of threads. Taking one costs nothing; a view is folded when it is asked
- * for, in the number of requests.
+ * <p>Immutable and safe for use by any number of threads. Taking one costs nothing. The sum is made when it is asked for, in
+ * the number of requests since one was last asked for; a view too, in the number of all requests.
  */
 public final class RunUsage {
 
@@ -48,26 +48,54 @@ public final class RunUsage {
         }
         Entry last = null;
         for (RequestUsage request : requests) {
-            last = Entry.after(last, request);
+            last = new Entry(request).after(last);
         }
         return new RunUsage(last, inFlight);
     }
 
-    /** A request and all those booked before it, with their sum. */
-    record Entry(RequestUsage request, @Nullable Entry previous, UsageSum sum) {
+    /**
+     * A request and all those booked before it. Their sum is made when somebody asks for it, and kept: threads that book at
+     * one time would make most sums in vain.
+     */
+    static final class Entry {
 
-        static Entry after(@Nullable Entry previous, RequestUsage request) {
-            return new Entry(request, previous, sumOf(previous).plus(request));
+        private final RequestUsage request;
+
+        /** Set before anyone else sees this. */
+        private @Nullable Entry previous;
+
+        /** Null until it is asked for; two threads that ask at one time make it twice. */
+        private @Nullable UsageSum sum;
+
+        Entry(RequestUsage request) {
+            this.request = request;
         }
 
-        static UsageSum sumOf(@Nullable Entry entry) {
-            return entry == null ? UsageSum.EMPTY : entry.sum;
+        Entry after(@Nullable Entry before) {
+            previous = before;
+            return this;
+        }
+
+        private UsageSum sum() {
+            UsageSum known = sum;
+            if (known == null) {
+                UsageSum added = UsageSum.EMPTY;
+                Entry entry = this;
+                while (entry != null && known == null) {
+                    added = added.plus(entry.request);
+                    entry = entry.previous;
+                    known = entry == null ? null : entry.sum;
+                }
+                known = known == null ? added : known.plus(added);
+                sum = known;
+            }
+            return known;
         }
     }
 
     /** The sum over all requests of the run. */
     public UsageSum sum() {
-        return Entry.sumOf(last);
+        return last == null ? UsageSum.EMPTY : last.sum();
     }
 
     /** The tokens of all requests of the run: exact if {@link #isComplete()}. */

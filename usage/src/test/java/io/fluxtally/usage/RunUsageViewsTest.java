@@ -47,6 +47,22 @@ class RunUsageViewsTest {
     }
 
     @Property
+    @Label("a sum is the same whether sums were asked for on the way or not")
+    void sumsOnTheWay(@ForAll("runs") List<RequestUsage> requests, @ForAll int asked) {
+        RunTally tally = new RunTally();
+        UsageSum expected = UsageSum.EMPTY;
+        for (int i = 0; i < requests.size(); i++) {
+            tally.add(requests.get(i));
+            expected = expected.plus(requests.get(i));
+            if ((asked >> i & 1) == 1) {
+                assertThat(tally.usage().sum()).isEqualTo(expected);
+            }
+        }
+
+        assertThat(tally.usage().sum()).isEqualTo(expected);
+    }
+
+    @Property
     @Label("the total is the sum of the figures that the requests have, in the order they were booked")
     void totalIsTheSum(@ForAll("runs") List<RequestUsage> requests) {
         RunUsage usage = usageOf(requests);
