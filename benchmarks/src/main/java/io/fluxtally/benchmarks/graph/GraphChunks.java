@@ -3,6 +3,7 @@ package io.fluxtally.benchmarks.graph;
 import com.alibaba.cloud.ai.graph.exception.GraphStateException;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import org.bsc.langgraph4j.state.AgentState;
 import org.jspecify.annotations.NullUnmarked;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -15,6 +16,7 @@ import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.Warmup;
+import reactor.core.publisher.Mono;
 
 /** A run of one node that streams. */
 @State(Scope.Benchmark)
@@ -33,17 +35,26 @@ public class GraphChunks {
 
     private io.fluxtally.graph.CompiledGraph fluxtally;
     private com.alibaba.cloud.ai.graph.CompiledGraph saa;
+    private org.bsc.langgraph4j.CompiledGraph<AgentState> langGraph;
 
     @Setup
-    public void compile() throws GraphStateException {
+    public void compile() throws GraphStateException, org.bsc.langgraph4j.GraphStateException {
         ScriptedModel model = ScriptedModel.answering(chunks);
         fluxtally = FluxtallyGraphs.streaming(model);
+        langGraph = LangGraphs.streaming(model);
         saa = SaaGraphs.streaming(model);
     }
 
     @Benchmark
     public long fluxtally() {
         return Outcome.atLeast(chunks, fluxtally.stream(Map.of()).count());
+    }
+
+    @Benchmark
+    public long langgraph4j() {
+        return Outcome.atLeast(
+                chunks,
+                Mono.fromCallable(() -> langGraph.stream(Map.of()).stream().count()));
     }
 
     @Benchmark

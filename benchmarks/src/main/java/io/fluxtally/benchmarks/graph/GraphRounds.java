@@ -3,6 +3,7 @@ package io.fluxtally.benchmarks.graph;
 import com.alibaba.cloud.ai.graph.exception.GraphStateException;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import org.bsc.langgraph4j.state.AgentState;
 import org.jspecify.annotations.NullUnmarked;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -15,6 +16,7 @@ import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.Warmup;
+import reactor.core.publisher.Mono;
 
 /** A run that comes to one node again and again, which asks a model each time. */
 @State(Scope.Benchmark)
@@ -33,17 +35,24 @@ public class GraphRounds {
 
     private io.fluxtally.graph.CompiledGraph fluxtally;
     private com.alibaba.cloud.ai.graph.CompiledGraph saa;
+    private org.bsc.langgraph4j.CompiledGraph<AgentState> langGraph;
 
     @Setup
-    public void compile() throws GraphStateException {
+    public void compile() throws GraphStateException, org.bsc.langgraph4j.GraphStateException {
         ScriptedModel model = ScriptedModel.answering(1);
         fluxtally = FluxtallyGraphs.loop(model, rounds);
+        langGraph = LangGraphs.loop(model, rounds);
         saa = SaaGraphs.loop(model, rounds);
     }
 
     @Benchmark
     public long fluxtally() {
         return Outcome.atLeast(rounds, fluxtally.invoke(Map.of()).map(end -> (long) FluxtallyGraphs.count(end)));
+    }
+
+    @Benchmark
+    public long langgraph4j() {
+        return Outcome.atLeast(rounds, Mono.fromCallable(() -> LangGraphs.counted(langGraph)));
     }
 
     @Benchmark
