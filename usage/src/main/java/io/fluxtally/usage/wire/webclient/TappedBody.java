@@ -1,6 +1,8 @@
 package io.fluxtally.usage.wire.webclient;
 
+import io.fluxtally.usage.scope.MeasuringFailures;
 import io.fluxtally.usage.wire.WireRequest;
+import java.nio.ByteBuffer;
 import org.reactivestreams.Subscription;
 import org.springframework.core.io.buffer.DataBuffer;
 import org.springframework.core.io.buffer.DataBufferUtils;
@@ -13,6 +15,9 @@ import reactor.core.publisher.FluxOperator;
  * request says so. When the model call behind it is left and the downstream does not cancel, it is stopped.
  */
 final class TappedBody extends FluxOperator<DataBuffer, DataBuffer> {
+
+    /** How many bytes are heard at a time: most events. */
+    private static final int WINDOW = 512;
 
     private final WireRequest wire;
     private final boolean isLines;
@@ -36,6 +41,9 @@ final class TappedBody extends FluxOperator<DataBuffer, DataBuffer> {
     private static final class Reading extends TappedSubscriber<DataBuffer> {
 
         private final boolean isLines;
+
+        /** What is being heard: views of the buffers themselves would be garbage, several of them for each event. */
+        private final ByteBuffer window = ByteBuffer.allocate(WINDOW);
 
         private volatile boolean left;
 
@@ -61,7 +69,7 @@ final class TappedBody extends FluxOperator<DataBuffer, DataBuffer> {
                 }
                 isReading = true;
             }
-            WireTapExchangeFilter.hear(buffer, wire);
+            hear(buffer);
             if (left) {
                 DataBufferUtils.release(buffer);
                 return;
@@ -70,6 +78,22 @@ final class TappedBody extends FluxOperator<DataBuffer, DataBuffer> {
             actual.onNext(buffer);
             if (isBetweenLines && hasRead()) {
                 upstream().cancel();
+            }
+        }
+
+        /** Reads a buffer in passing: its position is put back, and it is not released. */
+        private void hear(DataBuffer buffer) {
+            int position = buffer.readPosition();
+            try {
+                for (int unheard = buffer.readableByteCount(); unheard > 0; unheard -= WINDOW) {
+                    int length = Math.min(unheard, WINDOW);
+                    buffer.read(window.array(), 0, length);
+                    wire.body(window.clear().limit(length));
+                }
+            } catch (Throwable failure) {
+                MeasuringFailures.report(WireTapExchangeFilter.PART, failure);
+            } finally {
+                buffer.readPosition(position);
             }
         }
 

@@ -41,7 +41,7 @@ import reactor.util.context.ContextView;
  */
 public final class WireTapExchangeFilter implements ExchangeFilterFunction {
 
-    private static final String PART = "the WebClient filter";
+    static final String PART = "the WebClient filter";
 
     private final WireTap tap;
 
@@ -100,17 +100,6 @@ public final class WireTapExchangeFilter implements ExchangeFilterFunction {
             MeasuringFailures.report(PART, failure);
             wire.failed();
             return response;
-        }
-    }
-
-    /** Reads a buffer in passing: its position stays, and it is not released. */
-    static void hear(DataBuffer buffer, WireRequest wire) {
-        try (DataBuffer.ByteBufferIterator pieces = buffer.readableByteBuffers()) {
-            while (pieces.hasNext()) {
-                wire.body(pieces.next());
-            }
-        } catch (Throwable failure) {
-            MeasuringFailures.report(PART, failure);
         }
     }
 
