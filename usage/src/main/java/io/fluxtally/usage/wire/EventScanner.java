@@ -1,6 +1,9 @@
 package io.fluxtally.usage.wire;
 
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.Arrays;
 
 /**
@@ -26,6 +29,9 @@ final class EventScanner {
     private static final byte[] BYTE_ORDER_MARK = {(byte) 0xEF, (byte) 0xBB, (byte) 0xBF};
     private static final byte RECORD_SEPARATOR = 0x1E;
     private static final int FIRST_SIZE = 512;
+
+    private static final VarHandle EIGHT = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.nativeOrder());
+    private static final long ONES = 0x0101_0101_0101_0101L;
 
     private enum Kind {
         EVENTS,
@@ -173,10 +179,7 @@ final class EventScanner {
     /** Takes bytes up to the end of the line, the record or the buffer, in one piece. */
     private void takeValue(ByteBuffer bytes) {
         int start = bytes.position();
-        int end = start;
-        while (end < bytes.limit() && !isBreak(bytes.get(end))) {
-            end++;
-        }
+        int end = indexOfBreak(bytes, start);
         int count = end - start;
         if (count > 0) {
             afterCarriageReturn = false;
@@ -191,6 +194,34 @@ final class EventScanner {
         if (bytes.hasRemaining()) {
             take(bytes.get());
         }
+    }
+
+    /** The index of the first byte that ends the value, or the limit; eight bytes at a time while none of them does. */
+    private int indexOfBreak(ByteBuffer bytes, int from) {
+        int end = from;
+        if (bytes.hasArray()) {
+            byte[] array = bytes.array();
+            int offset = bytes.arrayOffset();
+            while (end <= bytes.limit() - Long.BYTES && !hasBreak((long) EIGHT.get(array, offset + end))) {
+                end += Long.BYTES;
+            }
+        }
+        while (end < bytes.limit() && !isBreak(bytes.get(end))) {
+            end++;
+        }
+        return end;
+    }
+
+    private boolean hasBreak(long eight) {
+        return kind == Kind.RECORDS
+                ? hasByte(eight, RECORD_SEPARATOR)
+                : hasByte(eight, (byte) '\n') || hasByte(eight, (byte) '\r');
+    }
+
+    /** Whether one of eight bytes is the given one: only a byte of zeros borrows from its own highest bit. */
+    private static boolean hasByte(long eight, byte wanted) {
+        long differences = eight ^ (ONES * wanted);
+        return ((differences - ONES) & ~differences & (ONES << 7)) != 0;
     }
 
     private void append(byte b) {

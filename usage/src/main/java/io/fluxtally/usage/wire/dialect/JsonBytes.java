@@ -1,9 +1,18 @@
 package io.fluxtally.usage.wire.dialect;
 
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 
 /** Looks for fields in the bytes of a JSON text without parsing it. */
 final class JsonBytes {
+
+    /** Little-endian, so that the lowest byte is the first. */
+    private static final VarHandle EIGHT =
+            MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
+
+    private static final long ONES = 0x0101_0101_0101_0101L;
 
     private JsonBytes() {}
 
@@ -12,20 +21,85 @@ final class JsonBytes {
         return ('"' + name + '"').getBytes(StandardCharsets.US_ASCII);
     }
 
-    /** Whether a field of the name is somewhere in the text with a value other than null. */
-    static boolean hasValue(byte[] json, int length, byte[] quotedName) {
-        return hasValueOtherThan(json, length, quotedName, 'n');
+    /**
+     * A field to look for.
+     *
+     * @param quotedName its name as it stands in JSON
+     * @param except how a value begins that does not count
+     */
+    record Field(byte[] quotedName, char except) {
+
+        /** A field with any value but null. */
+        static Field of(String name) {
+            return new Field(quoted(name), 'n');
+        }
+
+        /** Whether it is at a place of the text with a value that counts. */
+        private boolean isAt(byte[] json, int at, int length) {
+            if (at > length - quotedName.length || !startsWith(json, at, quotedName)) {
+                return false;
+            }
+            int value = skipBlanksAndColon(json, at + quotedName.length, length);
+            return value < length && json[value] != except;
+        }
     }
 
-    /** Whether a field of the name is somewhere in the text with a value that begins otherwise. */
-    static boolean hasValueOtherThan(byte[] json, int length, byte[] quotedName, char first) {
-        for (int i = indexOf(json, 0, length, quotedName); i >= 0; i = indexOf(json, i + 1, length, quotedName)) {
-            int value = skipBlanksAndColon(json, i + quotedName.length, length);
-            if (value < length && json[value] != first) {
-                return true;
+    /** Fields to look for all at once. */
+    static final class Fields {
+
+        private final Field[] fields;
+
+        /** A bit for the first letter of each name, by the letter's lowest five bits. */
+        private final int letters;
+
+        Fields(Field... fields) {
+            this.fields = fields.clone();
+            int all = 0;
+            for (Field field : fields) {
+                all |= 1 << field.quotedName[1];
             }
+            this.letters = all;
         }
-        return false;
+
+        /**
+         * Whether one of them is somewhere in the text with a value that counts. It looks for quotes in eight bytes at a time,
+         * and at what begins there only if a name may: this is done for every event of a stream.
+         */
+        boolean isAnyIn(byte[] json, int length) {
+            int i = 0;
+            for (; i < length - Long.BYTES; i += Long.BYTES) {
+                for (long quotes = quotesIn((long) EIGHT.get(json, i)); quotes != 0; quotes &= quotes - 1) {
+                    int quote = i + Long.numberOfTrailingZeros(quotes) / Byte.SIZE;
+                    if ((letters >>> json[quote + 1] & 1) != 0 && isAnyAt(json, quote, length)) {
+                        return true;
+                    }
+                }
+            }
+            for (; i < length; i++) {
+                if (isAnyAt(json, i, length)) {
+                    return true;
+                }
+            }
+            return false;
+        }
+
+        private boolean isAnyAt(byte[] json, int at, int length) {
+            for (Field field : fields) {
+                if (field.isAt(json, at, length)) {
+                    return true;
+                }
+            }
+            return false;
+        }
+    }
+
+    /**
+     * The highest bit of each of eight bytes that is a quote. Where there is one, that of a byte behind it may be set as well:
+     * a borrow of the subtraction.
+     */
+    private static long quotesIn(long eight) {
+        long differences = eight ^ (ONES * '"');
+        return (differences - ONES) & ~differences & (ONES << 7);
     }
 
     /** Whether a field or a string of the name is somewhere in the text. */
@@ -44,7 +118,7 @@ final class JsonBytes {
     }
 
     private static boolean startsWith(byte[] json, int from, byte[] name) {
-        for (int i = 1; i < name.length; i++) {
+        for (int i = 0; i < name.length; i++) {
             if (json[from + i] != name[i]) {
                 return false;
             }

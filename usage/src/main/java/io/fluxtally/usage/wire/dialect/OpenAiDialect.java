@@ -23,10 +23,13 @@ import org.jspecify.annotations.Nullable;
  */
 public final class OpenAiDialect implements Dialect {
 
-    private static final byte[] USAGE = JsonBytes.quoted("usage");
-    private static final byte[] FINISH_REASON = JsonBytes.quoted("finish_reason");
-    private static final byte[] ERROR = JsonBytes.quoted("error");
-    private static final byte[] INDEX = JsonBytes.quoted("index");
+    /** What an event has to have one of to say anything new; every event is searched for all of them at once. */
+    private static final JsonBytes.Fields WANTED = new JsonBytes.Fields(
+        JsonBytes.Field.of("usage"),
+        JsonBytes.Field.of("finish_reason"),
+        JsonBytes.Field.of("error"),
+        // Another choice than the first: the response is not finished before that one is.
+        new JsonBytes.Field(JsonBytes.quoted("index"), '0'));
 
     private static final Set<String> OBJECTS = Set.of("chat.completion", "chat.completion.chunk");
 
@@ -114,11 +117,7 @@ public final class OpenAiDialect implements Dialect {
 
         @Override
         public boolean wants(byte[] json, int length) {
-            return JsonBytes.hasValue(json, length, USAGE)
-                    || JsonBytes.hasValue(json, length, FINISH_REASON)
-                    || JsonBytes.hasValue(json, length, ERROR)
-                    // Another choice than the first: the response is not finished before that one is.
-                    || JsonBytes.hasValueOtherThan(json, length, INDEX, '0');
+            return WANTED.isAnyIn(json, length);
         }
 
         @Override
