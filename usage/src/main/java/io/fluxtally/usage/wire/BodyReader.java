@@ -83,10 +83,24 @@ abstract sealed class BodyReader {
 
         private static final byte[] DONE = {'[', 'D', 'O', 'N', 'E', ']'};
 
+        /** A longer event is read at once. */
+        private static final int MAX_KEPT = 1024;
+
+        /** How much longer than an event the next may be before there is no room for it: its figures grow. */
+        private static final int ROOM = 32;
+
         private final DialectSearch search;
         private final Runnable unread;
         private final EventScanner scanner;
         private boolean sawUnread;
+
+        /** The last event that was wanted; empty if it was too long or no JSON. */
+        private byte[] last = {};
+
+        private int lastLength;
+
+        /** Whether it is still to be read, unless the next one supersedes it. */
+        private boolean lastWaits;
 
         Events(DialectSearch search, Runnable unread, Function<EventScanner.Handler, EventScanner> scanners) {
             this.search = search;
@@ -101,12 +115,13 @@ abstract sealed class BodyReader {
 
         @Override
         long held() {
-            return scanner.held();
+            return scanner.held() + last.length;
         }
 
         @Override
         void end() {
             scanner.end();
+            readLast();
         }
 
         @Override
@@ -117,15 +132,47 @@ abstract sealed class BodyReader {
         @Override
         public void event(byte[] data, int length) {
             if (isDone(data, length)) {
+                readLast();
                 search.done(!sawUnread);
             } else if (length > 0 && (data[length - 1] != '}' || search.wants(data, length))) {
                 // An event that does not end like an object may be one that was cut short, and is looked at.
-                try {
-                    search.read(data, length);
-                } catch (IOException malformed) {
-                    tooLong();
+                if (lastLength > 0 && length <= MAX_KEPT && search.isSuperseded(last, lastLength, data, length)) {
+                    keep(data, length);
+                    lastWaits = true;
+                } else {
+                    readLast();
+                    read(data, length);
                 }
             }
+        }
+
+        /** Reads the event that waits. */
+        private void readLast() {
+            if (lastWaits) {
+                read(last, lastLength);
+            }
+        }
+
+        private void read(byte[] data, int length) {
+            lastWaits = false;
+            lastLength = 0;
+            try {
+                boolean isKnown = search.found() != null;
+                search.read(data, length);
+                if (isKnown && length <= MAX_KEPT) {
+                    keep(data, length);
+                }
+            } catch (IOException malformed) {
+                tooLong();
+            }
+        }
+
+        private void keep(byte[] data, int length) {
+            if (length > last.length) {
+                last = new byte[length + ROOM];
+            }
+            System.arraycopy(data, 0, last, 0, length);
+            lastLength = length;
         }
 
         private static boolean isDone(byte[] data, int length) {

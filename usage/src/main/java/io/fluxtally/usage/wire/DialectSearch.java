@@ -113,6 +113,10 @@ final class DialectSearch {
         return found == null || found.wants(json, length);
     }
 
+    boolean isSuperseded(byte[] earlier, int earlierLength, byte[] later, int laterLength) {
+        return found != null && found.isSuperseded(earlier, earlierLength, later, laterLength);
+    }
+
     /**
      * Reads an event that is there as a whole.
      *

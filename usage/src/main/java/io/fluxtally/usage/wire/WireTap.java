@@ -23,8 +23,8 @@ import reactor.util.context.ContextView;
 /**
  * Reads the usage out of the responses of model providers as they pass, and books one request for each.
  *
- * <p>It holds no body and changes none. Of a stream it holds one event at a time, up to a limit; a longer event passes
- * like any other and is counted as unread.
+ * <p>It holds no body and changes none. Of a stream it holds one event at a time, up to a limit, and a short one
+ * before it; a longer event passes like any other and is counted as unread.
  *
  * <p>Safe for use by any number of threads.
  */

@@ -112,6 +112,12 @@ public final class DashScopeDialect implements Dialect {
         private UsageFigures frame = new UsageFigures();
         private long cacheWritten = -1;
 
+        /** Each frame has all figures so far, and but for those and the text most frames are the same. */
+        @Override
+        public boolean isSuperseded(byte[] earlier, int earlierLength, byte[] later, int laterLength) {
+            return SimilarEvents.differInTextAndTokensOnly(earlier, earlierLength, later, laterLength);
+        }
+
         @Override
         public void beginEvent() {
             frame = new UsageFigures();

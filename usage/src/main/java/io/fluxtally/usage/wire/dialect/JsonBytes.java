@@ -9,8 +9,7 @@ import java.nio.charset.StandardCharsets;
 final class JsonBytes {
 
     /** Little-endian, so that the lowest byte is the first. */
-    private static final VarHandle EIGHT =
-            MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
+    private static final VarHandle EIGHT = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
 
     private static final long ONES = 0x0101_0101_0101_0101L;
 

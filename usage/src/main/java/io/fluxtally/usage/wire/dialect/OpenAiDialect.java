@@ -25,11 +25,11 @@ public final class OpenAiDialect implements Dialect {
 
     /** What an event has to have one of to say anything new; every event is searched for all of them at once. */
     private static final JsonBytes.Fields WANTED = new JsonBytes.Fields(
-        JsonBytes.Field.of("usage"),
-        JsonBytes.Field.of("finish_reason"),
-        JsonBytes.Field.of("error"),
-        // Another choice than the first: the response is not finished before that one is.
-        new JsonBytes.Field(JsonBytes.quoted("index"), '0'));
+            JsonBytes.Field.of("usage"),
+            JsonBytes.Field.of("finish_reason"),
+            JsonBytes.Field.of("error"),
+            // Another choice than the first: the response is not finished before that one is.
+            new JsonBytes.Field(JsonBytes.quoted("index"), '0'));
 
     private static final Set<String> OBJECTS = Set.of("chat.completion", "chat.completion.chunk");
 

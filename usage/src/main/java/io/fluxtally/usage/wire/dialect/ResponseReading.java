@@ -38,6 +38,19 @@ public abstract class ResponseReading {
     }
 
     /**
+     * Whether an event, once it is read, leaves nothing of the one before it: then that one need not be read at all. It may
+     * say no too often. Both are wanted, there was nothing between them that is, and the earlier one is known to be JSON.
+     *
+     * @param earlier the event before, from the array's start; not to be kept
+     * @param earlierLength how many bytes of the array are that event
+     * @param later the event after it, likewise
+     * @param laterLength how many bytes of the array are the event after it
+     */
+    public boolean isSuperseded(byte[] earlier, int earlierLength, byte[] later, int laterLength) {
+        return false;
+    }
+
+    /**
      * The next event's type, where the framing of the stream names one and its JSON does not. It is called before the event
      * is {@linkplain #wants wanted} or {@linkplain #beginEvent() begins}.
      *
