@@ -32,7 +32,9 @@ public final class ChildJvm implements AutoCloseable {
      * @throws IOException if it cannot be started
      */
     public static ChildJvm start(Class<?> main, String... arguments) throws IOException {
-        List<String> command = new ArrayList<>(List.of(JAVA, "-Xms1g", "-Xmx1g"));
+        // What the machine itself has to say is not to be taken for what the program says.
+        List<String> command =
+                new ArrayList<>(List.of(JAVA, "-Xms1g", "-Xmx1g", "-Xlog:disable", "-Xlog:all=warning:stderr"));
         String options = System.getProperty("benchmarks.jvm", "");
         command.addAll(options.isBlank() ? List.of() : List.of(options.split(" ")));
         command.addAll(List.of("-cp", PATH, main.getName()));
@@ -69,6 +71,7 @@ public final class ChildJvm implements AutoCloseable {
 
     @Override
     public void close() {
-        process.destroyForcibly().onExit().join();
+        process.destroy();
+        process.onExit().join();
     }
 }

@@ -23,8 +23,20 @@ public final class Report {
     /** What the rows of a benchmark without a parameter are. */
     private static final String THREADS = "threads";
 
+    private static final String WIRE =
+            "The time is the one that the client's process had a processor; 50,000 events are 100 streams at "
+                    + "once, other numbers one stream.";
+
     /** What each benchmark runs. */
     private static final Map<String, String> RUNS = Map.ofEntries(
+            Map.entry(
+                    "AppUnderLoad",
+                    "A Spring Boot app whose agent runs a tool and streams its answer, at the same rate with Fluxtally on and off: the time "
+                            + "that its process had a processor."),
+            Map.entry("WireDashscopeBody", "The bytes of streams in DashScope's form, and no more. " + WIRE),
+            Map.entry("WireDashscopeDecoded", "Streams in DashScope's form, read by its client. " + WIRE),
+            Map.entry("WireOpenaiBody", "The bytes of streams in OpenAI's form, and no more. " + WIRE),
+            Map.entry("WireOpenaiDecoded", "Streams in OpenAI's form, read by Spring AI's client. " + WIRE),
             Map.entry("GraphAgent", "An agent that asks for a tool in every round but the last, streamed."),
             Map.entry("GraphBranches", "Branches side by side, each of which asks a model once, and their join."),
             Map.entry("GraphChunks", "One node that streams what a model answers."),
@@ -106,7 +118,7 @@ public final class Report {
                 both anew. Times depend on the machine and on what else it does: read them as ratios within one file. Bytes hardly do.
                 A figure is given with the half width of its 99.9 % interval; a ratio with what follows from those of its two figures,
                 or as in the noise if that is more than half of it.
-                `fluxtally` is graph-core, `saa` is Spring AI Alibaba 1.1.2.2; both ask the same model, whose answers are ready.
+                `fluxtally` is graph-core, `saa` is Spring AI Alibaba 1.1.2.2, `langgraph4j` is LangGraph4j 1.8.17; all ask the same model, whose answers are ready.
                 """);
         try (Stream<Path> files = Files.list(folder)) {
             for (Path file : files.filter(path -> path.toString().endsWith(".json"))

@@ -88,7 +88,7 @@ final class MeasuredClient {
                 }
             }
         }
-        Runtime.getRuntime().halt(0);
+        System.exit(0);
     }
 
     /** Reads for so long, and returns what an operation came to. */
