@@ -34,6 +34,8 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
     /** How long {@link #close()} waits. */
     private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(10);
 
+    private static final Taken NOTHING = new Taken(0, 0, 0, false);
+
     private final LedgerStore store;
     private final LedgerOptions options;
     private final @Nullable Spill spill;
@@ -523,31 +525,68 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
         return spill != null && !spill.isEmpty() && (!down || now - nextTry >= 0);
     }
 
+    /** What became of records that the store was given, in their order: those after the ones that it failed at are not there. */
+    private record Taken(int passed, int added, int refused, boolean failed) {
+
+        int settled() {
+            return passed + refused;
+        }
+    }
+
+    /** Gives records to the store; one by one if it refuses any of them, so that it takes those beside it. */
+    private Taken give(List<RequestUsage> batch) {
+        try {
+            return new Taken(batch.size(), store.append(batch), 0, false);
+        } catch (Throwable error) {
+            failed("writing the ledger", error);
+            return isRefusal(error) ? giveOneByOne(batch) : new Taken(0, 0, 0, true);
+        }
+    }
+
+    private Taken giveOneByOne(List<RequestUsage> batch) {
+        int passed = 0;
+        int added = 0;
+        int refused = 0;
+        for (int i = 0; i < batch.size(); i++) {
+            try {
+                added += store.append(batch.subList(i, i + 1));
+                passed++;
+            } catch (Throwable error) {
+                if (!isRefusal(error)) {
+                    failed("writing the ledger", error);
+                    return new Taken(passed, added, refused, true);
+                }
+                refused++;
+            }
+        }
+        return new Taken(passed, added, refused, false);
+    }
+
+    private static boolean isRefusal(Throwable error) {
+        return error instanceof LedgerException refusal && refusal.isRefused();
+    }
+
     private void append(List<RequestUsage> batch) {
+        List<RequestUsage> left = batch;
         for (int tries = 0; ; tries++) {
             if (spill != null && isDown()) {
-                spillInHand(writerHand, batch);
+                spillInHand(writerHand, left);
                 return;
             }
-            try {
-                int added = store.append(batch);
-                up();
-                settleWritten(batch.size(), added);
+            Taken taken = give(left);
+            left = left.subList(taken.settled(), left.size());
+            if (!settleWritten(taken, left)) {
                 return;
-            } catch (Throwable error) {
-                failed("writing the ledger", error);
-                if (error instanceof LedgerException refusal && refusal.isRefused()) {
-                    appendOneByOne(batch);
-                    return;
-                }
-                if (!tryAgain(tries)) {
-                    break;
-                }
+            }
+            // The store works, if not for long: its next failure is the first of another batch.
+            tries = taken.settled() > 0 ? 0 : tries;
+            if (!tryAgain(tries)) {
+                break;
             }
         }
         if (spill != null) {
             markDown();
-            spillInHand(writerHand, batch);
+            spillInHand(writerHand, left);
         } else {
             dropInHand();
         }
@@ -621,59 +660,28 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
         }
     }
 
-    private void settleWritten(int size, int added) {
+    /** Counts what the store took, and keeps in hand what is left; false if nothing is, or it was taken from there. */
+    private boolean settleWritten(Taken taken, List<RequestUsage> left) {
         lock.lock();
         try {
-            if (release(writerHand)) {
-                written += added;
-                duplicates += size - added;
+            if (!taken.failed()) {
+                up();
             }
+            if (!release(writerHand)) {
+                return false;
+            }
+            count(taken);
+            writerHand.batch = left.isEmpty() ? null : left;
+            return !left.isEmpty();
         } finally {
             lock.unlock();
         }
     }
 
-    /** The store refuses a record of the batch: the others are written, and that one is counted. */
-    private void appendOneByOne(List<RequestUsage> batch) {
-        int added = 0;
-        int refused = 0;
-        for (int i = 0; i < batch.size(); i++) {
-            try {
-                added += store.append(batch.subList(i, i + 1));
-            } catch (LedgerException error) {
-                if (!error.isRefused()) {
-                    settleOneByOne(i - refused, added, refused);
-                    rest(batch.subList(i, batch.size()));
-                    return;
-                }
-                refused++;
-            }
-        }
-        settleOneByOne(batch.size() - refused, added, refused);
-    }
-
-    private void settleOneByOne(int passed, int added, int refused) {
-        lock.lock();
-        try {
-            if (release(writerHand)) {
-                written += added;
-                duplicates += passed - added;
-                drop(DropReason.REFUSED, refused);
-            }
-        } finally {
-            lock.unlock();
-        }
-    }
-
-    /** Writes what is left of a batch after the store failed in the middle of it. */
-    private void rest(List<RequestUsage> batch) {
-        lock.lock();
-        try {
-            writerHand.batch = batch;
-        } finally {
-            lock.unlock();
-        }
-        append(batch);
+    private void count(Taken taken) {
+        written += taken.added();
+        duplicates += taken.passed() - taken.added();
+        drop(DropReason.REFUSED, taken.refused());
     }
 
     // What is spilled, and read back
@@ -732,36 +740,16 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
         Spill from = spill;
         while (from != null && !isDown() && (!from.isEmpty() || from.oldestIsDone())) {
             List<RequestUsage> batch = from.peek(options.batchSize());
-            int passed = 0;
-            int added = 0;
-            int refused = 0;
-            try {
-                added = batch.isEmpty() ? 0 : store.append(batch);
-                passed = batch.size();
-            } catch (Throwable error) {
-                failed("writing the ledger", error);
-                if (!(error instanceof LedgerException refusal) || !refusal.isRefused()) {
-                    markDown();
-                    return;
-                }
-                for (int i = 0; i < batch.size(); i++) {
-                    try {
-                        added += store.append(batch.subList(i, i + 1));
-                        passed++;
-                    } catch (LedgerException again) {
-                        if (!again.isRefused()) {
-                            // All of the batch comes again; the store knows what it has of it.
-                            markDown();
-                            return;
-                        }
-                        refused++;
-                    }
-                }
+            Taken taken = batch.isEmpty() ? NOTHING : give(batch);
+            if (taken.failed()) {
+                // All of the batch comes again; the store knows what it has of it.
+                markDown();
+                return;
             }
             if (!batch.isEmpty()) {
                 up();
             }
-            settleRecovered(from, passed, added, refused);
+            settleRecovered(from, taken);
             if (from.oldestIsDone()) {
                 from.removeOldest(force());
             }
@@ -771,14 +759,12 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
         }
     }
 
-    private void settleRecovered(Spill from, int passed, int added, int refused) {
+    private void settleRecovered(Spill from, Taken taken) {
         lock.lock();
         try {
             int junk = from.settle();
-            recovered += passed + refused + junk;
-            written += added;
-            duplicates += passed - added;
-            drop(DropReason.REFUSED, refused);
+            recovered += taken.settled() + junk;
+            count(taken);
             drop(DropReason.SPILL_FAILED, junk);
             progress.signalAll();
         } finally {

@@ -15,9 +15,11 @@ import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DisplayName;
@@ -361,6 +363,96 @@ class UsageLedgerTest {
             assertThat(store.ids()).hasSize(9);
             assertNothingUncounted(ledger.counters());
         }
+    }
+
+    /** Refuses the first request, so that its batch comes one by one, and then does with each of these what a test says. */
+    private LedgerStore refusingFirst(Consumer<RequestUsage> oneByOne) {
+        store.refuses = request -> request.requestId().equals("request-0");
+        return new LedgerStore() {
+            @Override
+            public int append(List<RequestUsage> batch) {
+                if (batch.size() == 1) {
+                    oneByOne.accept(batch.get(0));
+                }
+                return store.append(batch);
+            }
+
+            @Override
+            public void force() {
+                store.force();
+            }
+
+            @Override
+            public void close() {
+                store.close();
+            }
+        };
+    }
+
+    @Test
+    @DisplayName("keeps all of a batch that the store refuses one of, however it fails at another")
+    void failsOneByOne() {
+        AtomicInteger failures = new AtomicInteger();
+        LedgerStore failing = refusingFirst(request -> {
+            if (request.requestId().equals("request-2") && failures.incrementAndGet() < 6) {
+                throw new IllegalStateException("no exception of a ledger's");
+            }
+        });
+        try (UsageLedger ledger =
+                UsageLedger.open(failing, options(OverflowPolicy.SPILL).withBatchSize(10).withLinger(Duration.ofHours(1)))) {
+            accept(ledger, 0, 10);
+            assertThat(ledger.flush(LONG)).isEqualTo(new LedgerFlush(0, 0, 1, true));
+            assertThat(store.ids()).hasSize(9);
+            assertThat(ledger.counters().dropped(DropReason.REFUSED)).isEqualTo(1);
+            assertNothingUncounted(ledger.counters());
+        }
+    }
+
+    @Test
+    @DisplayName("leaves a store in peace that fails at what was spilled, however it fails")
+    void failsOneByOneFromSpill() {
+        AtomicInteger failures = new AtomicInteger();
+        LedgerStore failing = refusingFirst(request -> {
+            if (request.requestId().equals("request-2")) {
+                failures.incrementAndGet();
+                throw new IllegalStateException("no exception of a ledger's");
+            }
+        });
+        store.broken = true;
+        UsageLedger ledger = UsageLedger.open(
+                failing,
+                options(OverflowPolicy.SPILL)
+                        .withBatchSize(10)
+                        .withLinger(Duration.ofHours(1))
+                        .withRetries(0, Duration.ofHours(1), Duration.ofHours(1)));
+        accept(ledger, 0, 10);
+        await(() -> ledger.counters().inSpill() == 10);
+        store.broken = false;
+        ledger.flush(Duration.ofMillis(50));
+        assertThat(failures.get()).isLessThan(2);
+        ledger.close(LONG);
+        assertThat(ledger.counters().inSpill()).isEqualTo(10);
+    }
+
+    @Test
+    @DisplayName("counts once what was written one by one when closing took it away")
+    void countsOnceWhatClosingTook() {
+        Semaphore gate = new Semaphore(0);
+        LedgerStore hanging = refusingFirst(request -> {
+            if (request.requestId().equals("request-1")) {
+                gate.acquireUninterruptibly();
+                throw new LedgerException("after all");
+            }
+        });
+        UsageLedger ledger =
+                UsageLedger.open(hanging, options(OverflowPolicy.DROP).withBatchSize(10).withLinger(Duration.ofHours(1)));
+        accept(ledger, 0, 10);
+        await(gate::hasQueuedThreads);
+        assertThat(ledger.close(Duration.ofMillis(1))).isEqualTo(new LedgerFlush(0, 0, 10, false));
+        gate.release();
+        await(store::closed);
+        assertThat(ledger.counters().dropped(DropReason.CLOSED)).isEqualTo(10);
+        assertNothingUncounted(ledger.counters());
     }
 
     @Test
