@@ -315,11 +315,16 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
                 work.signalAll();
                 List<RequestUsage> rest = takeRest();
                 lock.unlock();
+                // A file that an interrupted thread writes is closed under it.
+                boolean interrupted = Thread.interrupted();
                 DropReason failure;
                 try {
                     failure = spillRest(rest);
                 } finally {
                     lock.lock();
+                    if (interrupted) {
+                        Thread.currentThread().interrupt();
+                    }
                 }
                 if (release(restHand)) {
                     settleSpilled(rest.size(), failure);

@@ -456,6 +456,21 @@ class UsageLedgerTest {
     }
 
     @Test
+    @DisplayName("spills what is left when the thread that closes it is interrupted, and keeps the interrupt")
+    void closeInterrupted() {
+        store.permits = new Semaphore(0);
+        UsageLedger ledger = UsageLedger.open(store, options(OverflowPolicy.SPILL));
+        accept(ledger, 0, 100);
+        await(() -> store.entered.getCount() == 0);
+        Thread.currentThread().interrupt();
+        LedgerFlush flush = ledger.close(LONG);
+        assertThat(Thread.interrupted()).isTrue();
+        assertThat(flush).isEqualTo(new LedgerFlush(0, 100, 0, false));
+        store.permits.release(100);
+        await(store::closed);
+    }
+
+    @Test
     @DisplayName("says that a flush is not complete if the store cannot be forced")
     void notForced() {
         store.unforced = true;
