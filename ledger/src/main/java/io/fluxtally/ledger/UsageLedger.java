@@ -60,6 +60,7 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
     private boolean idle;
     private boolean closing;
     private boolean abandoned;
+    private boolean givenUp;
     private boolean finished;
     private boolean flushedAtEnd;
     private long accepted;
@@ -234,14 +235,14 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
         lock.lock();
         try {
             Flush flush = new Flush(tail);
-            if (!finished) {
+            if (!isOver()) {
                 flushes.add(flush);
                 // A store that has failed is asked at once: who flushes does not want to wait for the time that is
                 // left.
                 nextTry = System.nanoTime();
                 work.signal();
             }
-            await(() -> flush.done || finished, timeout);
+            await(() -> flush.done || isOver(), timeout);
             flushes.remove(flush);
             return flush.done
                     ? new LedgerFlush(0, 0, lost(), flush.forced)
@@ -249,6 +250,11 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
         } finally {
             lock.unlock();
         }
+    }
+
+    /** Whether nothing more will become of what is not in the store. */
+    private boolean isOver() {
+        return finished || givenUp;
     }
 
     private interface Until {
@@ -309,8 +315,8 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
                 highWater.signalAll();
                 room.signalAll();
             }
-            await(() -> finished, timeout);
-            if (!finished && !abandoned) {
+            await(this::isOver, timeout);
+            if (!isOver() && !abandoned) {
                 abandoned = true;
                 work.signalAll();
                 List<RequestUsage> rest = takeRest();
@@ -329,6 +335,7 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
                 if (release(restHand)) {
                     settleSpilled(rest.size(), failure);
                 }
+                givenUp = true;
             }
             return result(tail, flushedAtEnd);
         } finally {

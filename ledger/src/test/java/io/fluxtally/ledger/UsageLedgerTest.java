@@ -471,6 +471,20 @@ class UsageLedgerTest {
     }
 
     @Test
+    @Timeout(30)
+    @DisplayName("does not wait once more for a store that closing has given up")
+    void closesGivenUp() {
+        store.permits = new Semaphore(0);
+        UsageLedger ledger = UsageLedger.open(store, options(OverflowPolicy.DROP));
+        accept(ledger, 0, 10);
+        await(() -> store.entered.getCount() == 0);
+        LedgerFlush given = ledger.close(Duration.ofMillis(1));
+        assertThat(ledger.close(Duration.ofDays(1))).isEqualTo(given);
+        assertThat(ledger.flush(Duration.ofDays(1))).isEqualTo(given);
+        store.permits.release(100);
+    }
+
+    @Test
     @DisplayName("says that a flush is not complete if the store cannot be forced")
     void notForced() {
         store.unforced = true;
