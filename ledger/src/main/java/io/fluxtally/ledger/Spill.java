@@ -164,7 +164,7 @@ final class Spill implements AutoCloseable {
     }
 
     /**
-     * Appends records, all or none.
+     * Appends records, all or none; {@value #RECORDS_PER_FILE} at most, as they go into one file.
      *
      * @return null if they are here, else why they are not
      */
@@ -216,7 +216,7 @@ final class Spill implements AutoCloseable {
     private void write(ByteBuffer lines, int records) throws IOException {
         FileChannel out = channel;
         Segment last = segments.peekLast();
-        if (out == null || last == null || last.records >= RECORDS_PER_FILE) {
+        if (out == null || last == null || last.records + records > RECORDS_PER_FILE) {
             endSegment();
             Segment next = new Segment(file(lastNumber + 1));
             out = LedgerFiles.openForWriting(

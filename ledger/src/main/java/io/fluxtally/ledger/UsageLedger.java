@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -323,9 +324,9 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
                 lock.unlock();
                 // A file that an interrupted thread writes is closed under it.
                 boolean interrupted = Thread.interrupted();
-                DropReason failure;
+                Map<DropReason, Long> failed;
                 try {
-                    failure = spillRest(rest);
+                    failed = spillRest(rest);
                 } finally {
                     lock.lock();
                     if (interrupted) {
@@ -333,7 +334,7 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
                     }
                 }
                 if (release(restHand)) {
-                    settleSpilled(rest.size(), failure);
+                    settleSpilled(rest.size(), failed);
                 }
                 givenUp = true;
             }
@@ -358,13 +359,13 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
         return rest;
     }
 
-    private @Nullable DropReason spillRest(List<RequestUsage> rest) {
+    private Map<DropReason, Long> spillRest(List<RequestUsage> rest) {
         if (spill == null) {
-            return DropReason.CLOSED;
+            return Map.of(DropReason.CLOSED, (long) rest.size());
         }
-        DropReason failure = rest.isEmpty() ? null : spill.appendNow(rest);
+        Map<DropReason, Long> failed = spillParts(rest, spill::appendNow);
         spill.closeNow();
-        return failure;
+        return failed;
     }
 
     private boolean isRefused(RequestUsage request) {
@@ -718,18 +719,12 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
     }
 
     private void spillInHand(Hand hand, List<RequestUsage> batch) {
-        DropReason failure;
-        try {
-            failure = batch.isEmpty() || spill == null ? null : spill.append(batch);
-        } catch (Throwable error) {
-            failed("spilling", error);
-            failure = DropReason.SPILL_FAILED;
-        }
+        Map<DropReason, Long> failed = spill == null ? Map.of() : spillParts(batch, spill::append);
         lock.lock();
         try {
             if (release(hand)) {
-                settleSpilled(batch.size(), failure);
-            } else if (failure == null) {
+                settleSpilled(batch.size(), failed);
+            } else if (failed.isEmpty()) {
                 // Taken from here when the ledger was closed, and spilled there too: the next process sorts it out.
                 LOG.debug("{} records were spilled twice", batch.size());
             }
@@ -739,12 +734,30 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
         }
     }
 
-    private void settleSpilled(int size, @Nullable DropReason failure) {
-        if (failure == null) {
-            spilled += size;
-        } else {
-            drop(failure, size);
+    /** Spills records in parts that a file has room for, and returns how many were not spilled, and why. */
+    private static Map<DropReason, Long> spillParts(
+            List<RequestUsage> records, Function<List<RequestUsage>, @Nullable DropReason> append) {
+        Map<DropReason, Long> failed = new EnumMap<>(DropReason.class);
+        for (int from = 0; from < records.size(); from += Spill.RECORDS_PER_FILE) {
+            List<RequestUsage> part =
+                    records.subList(from, Math.min(from + Spill.RECORDS_PER_FILE, records.size()));
+            DropReason failure;
+            try {
+                failure = append.apply(part);
+            } catch (Throwable error) {
+                failed("spilling", error);
+                failure = DropReason.SPILL_FAILED;
+            }
+            if (failure != null) {
+                failed.merge(failure, (long) part.size(), Long::sum);
+            }
         }
+        return failed;
+    }
+
+    private void settleSpilled(int size, Map<DropReason, Long> failed) {
+        spilled += size - failed.values().stream().mapToLong(Long::longValue).sum();
+        failed.forEach(this::drop);
     }
 
     /** Gives the store some of what was spilled, more of it while nothing else is to be written. */

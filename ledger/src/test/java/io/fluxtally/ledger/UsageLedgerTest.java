@@ -28,6 +28,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @DisplayName("a ledger")
 @Timeout(120)
@@ -482,6 +483,29 @@ class UsageLedgerTest {
         assertThat(ledger.close(Duration.ofDays(1))).isEqualTo(given);
         assertThat(ledger.flush(Duration.ofDays(1))).isEqualTo(given);
         store.permits.release(100);
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {7, 300, 10_000})
+    @DisplayName("spills into files that a store of files can tell whole from a repetition, also at its end")
+    void smallSpillFiles(int batchSize) throws IOException {
+        store.broken = true;
+        store.permits = new Semaphore(1);
+        UsageLedger ledger =
+                UsageLedger.open(store, options(OverflowPolicy.SPILL).withBatchSize(batchSize));
+        accept(ledger, 0, 30_000);
+        await(() -> store.permits.hasQueuedThreads() || ledger.counters().queued() == 0);
+        ledger.close(Duration.ofMillis(1));
+        assertThat(ledger.counters().inSpill()).isEqualTo(30_000);
+        long lines = 0;
+        for (Path file : spillFiles()) {
+            long ofFile = Files.readAllLines(file).size();
+            assertThat(ofFile).isLessThanOrEqualTo(Spill.RECORDS_PER_FILE);
+            lines += ofFile;
+        }
+        assertThat(lines).isGreaterThanOrEqualTo(30_000);
+        store.permits.release(1_000_000);
+        await(store::closed);
     }
 
     @Test
