@@ -365,6 +365,10 @@ final class Spill implements AutoCloseable {
         try {
             segments.remove(current.segment);
             bytes -= current.segment.length;
+            if (closed) {
+                // The next who has the directory knows this file already.
+                return;
+            }
             if (current.hasJunk) {
                 Path path = current.segment.path;
                 Files.move(path, path.resolveSibling(path.getFileName() + ".unreadable"));

@@ -509,6 +509,26 @@ class UsageLedgerTest {
     }
 
     @Test
+    @DisplayName("leaves its spill files alone once it has given the directory back")
+    void leavesSpillGivenBack() {
+        store.broken = true;
+        UsageLedger ledger = UsageLedger.open(store, options(OverflowPolicy.SPILL));
+        accept(ledger, 0, 10);
+        await(() -> ledger.counters().inSpill() == 10);
+        Semaphore gate = new Semaphore(0);
+        store.permits = gate;
+        store.broken = false;
+        ledger.flush(Duration.ZERO);
+        await(gate::hasQueuedThreads);
+        ledger.close(Duration.ofMillis(1));
+        try (Spill next = new Spill(spill, Long.MAX_VALUE)) {
+            gate.release(100);
+            await(store::closed);
+            assertThat(next.peek(100)).hasSize(10);
+        }
+    }
+
+    @Test
     @DisplayName("says that a flush is not complete if the store cannot be forced")
     void notForced() {
         store.unforced = true;
