@@ -12,7 +12,10 @@ import io.fluxtally.usage.RequestUsage;
 import io.fluxtally.usage.json.RequestUsageJson;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.Map;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The record of a ledger: a {@link RequestUsage} as one line of JSON that says its version, {@code {"v":1, "request_id":
@@ -39,6 +42,12 @@ public final class LedgerRecord {
 
     private static final String BUT_IS = ", but is ";
 
+    /** A character takes six bytes at most; an eighth of the line is more than all the rest takes. */
+    private static final long MAX_LETTERS = (LineScanner.MAX_LINE - LineScanner.MAX_LINE / 8) / 6;
+
+    /** What a number takes, and quotes and commas. */
+    private static final long LETTERS_PER_ENTRY = 5;
+
     private LedgerRecord() {}
 
     /**
@@ -59,6 +68,48 @@ public final class LedgerRecord {
         } catch (JsonProcessingException impossible) {
             throw new IllegalStateException(impossible);
         }
+    }
+
+    /**
+     * Whether a request can be written so that it can be read again: its durations must have no more nanoseconds than a
+     * {@code long}, and its texts, which a provider or app may make of any length, must fit a line even if every character
+     * of them is escaped.
+     */
+    static boolean isStorable(RequestUsage request) {
+        Duration first = request.timeToFirstChunk();
+        return isLong(request.duration()) && (first == null || isLong(first)) && letters(request) <= MAX_LETTERS;
+    }
+
+    private static boolean isLong(Duration duration) {
+        try {
+            duration.toNanos();
+            return true;
+        } catch (ArithmeticException tooLong) {
+            return false;
+        }
+    }
+
+    private static long letters(RequestUsage request) {
+        long letters = request.requestId().length();
+        for (String text : new @Nullable String[] {
+            request.runId(),
+            request.callId(),
+            request.responseId(),
+            request.agent(),
+            request.node(),
+            request.provider(),
+            request.requestModel(),
+            request.responseModel()
+        }) {
+            letters += text == null ? 0 : text.length();
+        }
+        for (Map.Entry<String, String> label : request.labels().entrySet()) {
+            letters += label.getKey().length() + label.getValue().length() + LETTERS_PER_ENTRY;
+        }
+        for (String name : request.reported().keySet()) {
+            letters += name.length() + LETTERS_PER_ENTRY;
+        }
+        return letters;
     }
 
     /**

@@ -369,24 +369,11 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
     }
 
     private boolean isRefused(RequestUsage request) {
-        if (isStorable(request)) {
+        if (LedgerRecord.isStorable(request)) {
             return false;
         }
         drop(DropReason.REFUSED, 1);
         return true;
-    }
-
-    /** Nanoseconds are stored as {@code long}, which is all of a record that may not fit. */
-    private static boolean isStorable(RequestUsage request) {
-        try {
-            request.duration().toNanos();
-            if (request.timeToFirstChunk() != null) {
-                request.timeToFirstChunk().toNanos();
-            }
-            return true;
-        } catch (ArithmeticException tooLong) {
-            return false;
-        }
     }
 
     private List<RequestUsage> take(int max) {

@@ -528,6 +528,21 @@ class UsageLedgerTest {
         }
     }
 
+    @ParameterizedTest
+    @EnumSource(OverflowPolicy.class)
+    @DisplayName("refuses a record that is too long to be read again")
+    void refusesTooLong(OverflowPolicy policy) {
+        try (UsageLedger ledger = UsageLedger.open(store, options(policy))) {
+            accept(ledger, 0, 1);
+            ledger.accept(RequestUsage.builder("named by a model", Records.START)
+                    .responseModel("\u4e00".repeat(LineScanner.MAX_LINE / 6))
+                    .build());
+            assertThat(ledger.flush(LONG)).isEqualTo(new LedgerFlush(0, 0, 1, true));
+            assertThat(store.ids()).containsExactly("request-0");
+            assertThat(ledger.counters().dropped(DropReason.REFUSED)).isEqualTo(1);
+        }
+    }
+
     @Test
     @DisplayName("says that a flush is not complete if the store cannot be forced")
     void notForced() {
