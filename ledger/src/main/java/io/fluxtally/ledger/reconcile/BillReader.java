@@ -48,6 +48,7 @@ final class BillReader implements Closeable {
     private static final Set<String> ABSENT = Set.of("", "-", "--", "null", "n/a");
     private static final Pattern NUMBER = Pattern.compile("\\d{1,30}(\\.\\d{1,30})?");
     private static final Pattern DIGITS = Pattern.compile("\\d{8,13}");
+    private static final Pattern LINE_BREAK = Pattern.compile("\r\n|\r|\n");
     private static final Pattern PART = Pattern.compile("(.+)\\[([1-9]\\d?)]", Pattern.DOTALL);
     private static final DateTimeFormatter TIME = new DateTimeFormatterBuilder()
             .appendPattern("uuuu-M-d[ H:mm[:ss]]")
@@ -94,7 +95,6 @@ final class BillReader implements Closeable {
                     .builder()
                     .setDelimiter(delimiter)
                     .setIgnoreSurroundingSpaces(true)
-                    .setTrim(true)
                     .setIgnoreEmptyLines(true)
                     .get()
                     .parse(characters);
@@ -108,7 +108,7 @@ final class BillReader implements Closeable {
             if (header == null) {
                 throw BillException.of(file, 1, "the first line must name the columns", "the file is empty");
             }
-            List<String> names = header.stream().toList();
+            List<String> names = header.stream().map(String::strip).toList();
             width = names.size();
             for (BillField field : BillField.values()) {
                 List<Cell> found = new ArrayList<>();
@@ -252,7 +252,7 @@ final class BillReader implements Closeable {
     BillLine next() {
         CSVRecord record;
         while ((record = nextRecord()) != null) {
-            if (record.stream().allMatch(String::isEmpty)) {
+            if (record.stream().allMatch(String::isBlank)) {
                 continue;
             }
             lines++;
@@ -308,7 +308,7 @@ final class BillReader implements Closeable {
     private long lineOf(CSVRecord record) {
         long breaks = 0;
         for (String cell : record) {
-            breaks += cell.chars().filter(c -> c == '\n').count();
+            breaks += LINE_BREAK.matcher(cell).results().count();
         }
         return parser.getCurrentLineNumber() - breaks;
     }
@@ -316,7 +316,7 @@ final class BillReader implements Closeable {
     private void checkWidth(CSVRecord record, long number) {
         boolean more = false;
         for (int i = width; i < record.size(); i++) {
-            more |= !record.get(i).isEmpty();
+            more |= !record.get(i).isBlank();
         }
         if (record.size() < width || more) {
             throw BillException.of(

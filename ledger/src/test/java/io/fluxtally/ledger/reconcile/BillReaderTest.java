@@ -105,6 +105,15 @@ class BillReaderTest {
         }
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"\n", "\r\n", "\r"})
+    @DisplayName("tells the line of a fault whatever line ends stand in its cells, at their ends too")
+    void lineOfFault(String end) throws IOException {
+        Path file = bill("id,note,input\nr-1,\"\n\ntwo\n\",1\n\nr-2,\"a\nnote\n\",x\n".replace("\n", end));
+
+        assertThatThrownBy(() -> lines(file, PLAIN)).hasMessageContaining("line 7, column \"input\"");
+    }
+
     @Test
     @DisplayName("need not end with a line end, and may have no line but the first")
     void ends() throws IOException {
