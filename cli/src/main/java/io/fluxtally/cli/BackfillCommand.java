@@ -72,14 +72,16 @@ final class BackfillCommand implements Callable<Integer> {
             }
             InterceptLog log = InterceptLog.read(logs, problem -> err.printf("fluxtally: %s%n", problem));
             Backfill backfill = Backfill.from(log);
+            UnreadLines unread = new UnreadLines(err);
             if (folder == null) {
-                read(err, backfill::apply);
+                read(unread, backfill::apply);
             } else {
-                copy(err, backfill, folder);
+                copy(unread, backfill, folder);
             }
             BackfillReport report = backfill.report();
             print(report);
-            return report.agrees() ? 0 : Fluxtally.FAILED;
+            unread.tell("are passed over");
+            return report.agrees() && !unread.any() ? 0 : Fluxtally.FAILED;
         } catch (IOException | LedgerException wrong) {
             err.printf("fluxtally: %s%n", wrong instanceof LedgerException ? wrong.getMessage() : wrong);
             return Fluxtally.BAD_INPUT;
@@ -98,16 +100,14 @@ final class BackfillCommand implements Callable<Integer> {
         }
     }
 
-    private void read(PrintWriter err, Consumer<RequestUsage> action) {
-        LedgerReader.of(ledger)
-                .reportingTo(problem -> err.printf("fluxtally: %s%n", problem))
-                .forEach(action);
+    private void read(UnreadLines unread, Consumer<RequestUsage> action) {
+        LedgerReader.of(ledger).reportingTo(unread).forEach(action);
     }
 
-    private void copy(PrintWriter err, Backfill backfill, Path folder) {
+    private void copy(UnreadLines unread, Backfill backfill, Path folder) {
         try (JsonlLedgerStore store = JsonlLedgerStore.open(folder)) {
             List<RequestUsage> batch = new ArrayList<>();
-            read(err, request -> {
+            read(unread, request -> {
                 batch.add(backfill.apply(request));
                 if (batch.size() == BATCH) {
                     store.append(batch);

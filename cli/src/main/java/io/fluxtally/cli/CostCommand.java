@@ -61,10 +61,11 @@ final class CostCommand implements Callable<Integer> {
     public Integer call() {
         PrintWriter err = spec.commandLine().getErr();
         Map<String, CostSum> sums = new TreeMap<>();
+        UnreadLines unread = new UnreadLines(err);
         try {
             PriceBook book = PriceBook.read(prices);
             LedgerReader.of(ledger)
-                    .reportingTo(problem -> err.printf("fluxtally: %s%n", problem))
+                    .reportingTo(unread)
                     .forEach(request ->
                             sums.merge(view.keyOf(request), CostSum.EMPTY.plus(book.costOf(request)), CostSum::plus));
         } catch (PriceBookException | LedgerException wrong) {
@@ -77,7 +78,8 @@ final class CostCommand implements Callable<Integer> {
         sums.forEach((key, sum) -> print(out, key, sum));
         print(out, "total", total);
         out.flush();
-        return total.isExact() ? 0 : Fluxtally.FAILED;
+        unread.tell("are in no amount");
+        return total.isExact() && !unread.any() ? 0 : Fluxtally.FAILED;
     }
 
     private static void print(PrintWriter out, String key, CostSum sum) {

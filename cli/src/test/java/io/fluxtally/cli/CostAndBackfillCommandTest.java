@@ -10,9 +10,11 @@ import io.fluxtally.usage.TokenUsage;
 import io.fluxtally.usage.UsageSource;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -117,6 +119,34 @@ class CostAndBackfillCommandTest {
                 .contains(
                         List.of("1", "-", "-", "unheard-of (NO_PRICE 1)"),
                         List.of("3", "0.06276", "-", "CNY", "total (BOUNDED 2, NO_PRICE 1)"));
+    }
+
+    @Test
+    @DisplayName(
+            "do not say that all is well of a ledger with a line that they cannot read, but of one that a crash has cut")
+    void unreadableLine() throws Exception {
+        Path filled = folder.resolve("filled");
+        CommandRun.of("backfill", ledger.toString(), "--log", log.toString(), "--out", filled.toString());
+        Path file;
+        try (Stream<Path> files = Files.list(filled)) {
+            file = files.filter(path -> path.toString().endsWith(".jsonl"))
+                    .findFirst()
+                    .orElseThrow();
+        }
+        Files.writeString(file, "{\"v\":1,\"requ", StandardOpenOption.APPEND);
+
+        CommandRun cut = CommandRun.of("cost", filled.toString(), "--prices", EXAMPLE.toString());
+        CommandRun cutFilled = CommandRun.of("backfill", filled.toString(), "--log", log.toString());
+        assertThat(cut.status()).isZero();
+        assertThat(cutFilled.status()).isZero();
+
+        Files.writeString(file, "\n", StandardOpenOption.APPEND);
+        CommandRun cost = CommandRun.of("cost", filled.toString(), "--prices", EXAMPLE.toString());
+        CommandRun backfill = CommandRun.of("backfill", filled.toString(), "--log", log.toString());
+        assertThat(cost.status()).isEqualTo(Fluxtally.FAILED);
+        assertThat(cost.err()).endsWith("fluxtally: 1 lines of the ledger are in no amount\n");
+        assertThat(backfill.status()).isEqualTo(Fluxtally.FAILED);
+        assertThat(backfill.err()).endsWith("fluxtally: 1 lines of the ledger are passed over\n");
     }
 
     @Test
