@@ -15,7 +15,9 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
@@ -163,35 +165,49 @@ final class Spill implements AutoCloseable {
         return takenBack() == appended();
     }
 
-    /**
-     * Appends records, all or none; {@value #RECORDS_PER_FILE} at most, as they go into one file.
-     *
-     * @return null if they are here, else why they are not
-     */
-    @Nullable
-    DropReason append(List<RequestUsage> records) {
+    /** Appends records, and returns how many of them are not here then, and why. */
+    Map<DropReason, Long> append(List<RequestUsage> records) {
         lock.lock();
         try {
-            return appendLocked(records);
+            return appendInParts(records);
         } finally {
             lock.unlock();
         }
     }
 
     /** {@link #append} for one who must not wait for another who appends. */
-    @Nullable
-    DropReason appendNow(List<RequestUsage> records) {
+    Map<DropReason, Long> appendNow(List<RequestUsage> records) {
         if (!lock.tryLock()) {
-            return DropReason.SPILL_FAILED;
+            return Map.of(DropReason.SPILL_FAILED, (long) records.size());
         }
         try {
-            return appendLocked(records);
+            return appendInParts(records);
         } finally {
             lock.unlock();
         }
     }
 
-    private @Nullable DropReason appendLocked(List<RequestUsage> records) {
+    /** In parts that a file has room for. */
+    private Map<DropReason, Long> appendInParts(List<RequestUsage> records) {
+        Map<DropReason, Long> failed = new EnumMap<>(DropReason.class);
+        for (int from = 0; from < records.size(); from += RECORDS_PER_FILE) {
+            List<RequestUsage> part = records.subList(from, Math.min(from + RECORDS_PER_FILE, records.size()));
+            DropReason failure;
+            try {
+                failure = appendPart(part);
+            } catch (Throwable error) {
+                LedgerFailures.report("spilling to " + directory, error);
+                failure = DropReason.SPILL_FAILED;
+            }
+            if (failure != null) {
+                failed.merge(failure, (long) part.size(), Long::sum);
+            }
+        }
+        return failed;
+    }
+
+    /** Appends all of a part or nothing; returns null if it is here, else why not. */
+    private @Nullable DropReason appendPart(List<RequestUsage> records) throws IOException {
         if (closed) {
             return DropReason.CLOSED;
         }
@@ -203,12 +219,7 @@ final class Spill implements AutoCloseable {
         if (bytes + lines.size() > maxBytes) {
             return DropReason.SPILL_FULL;
         }
-        try {
-            write(ByteBuffer.wrap(lines.toByteArray()), records.size());
-        } catch (IOException failed) {
-            MeasuringFailures.report("spilling to " + directory, failed);
-            return DropReason.SPILL_FAILED;
-        }
+        write(ByteBuffer.wrap(lines.toByteArray()), records.size());
         appended.addAndGet(records.size());
         return null;
     }

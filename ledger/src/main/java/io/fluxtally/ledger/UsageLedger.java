@@ -1,16 +1,15 @@
 package io.fluxtally.ledger;
 
+import io.fluxtally.ledger.Flushes.Flush;
+import io.fluxtally.ledger.GuardedStore.Taken;
 import io.fluxtally.usage.RequestUsage;
-import io.fluxtally.usage.scope.MeasuringFailures;
 import io.fluxtally.usage.scope.UsageSink;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
-import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -35,9 +34,7 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
     /** How long {@link #close()} waits. */
     private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(10);
 
-    private static final Taken NOTHING = new Taken(0, 0, 0, false);
-
-    private final LedgerStore store;
+    private final GuardedStore store;
     private final LedgerOptions options;
     private final @Nullable Spill spill;
     private final Thread writer;
@@ -50,36 +47,20 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
     private final Condition room = lock.newCondition();
     private final Condition progress = lock.newCondition();
 
-    // All of these are guarded by the lock. Positions count requests since the ledger was opened.
-    private final @Nullable RequestUsage[] ring;
-    private long head;
-    private long tail;
+    // All of these are guarded by the lock.
+    private final RequestQueue queue;
     private final Hand writerHand = new Hand();
     private final Hand spillerHand = new Hand();
     private final Hand restHand = new Hand();
-    private final List<Flush> flushes = new ArrayList<>();
+    private final Flushes flushes = new Flushes();
+    private final LedgerTally tally = new LedgerTally();
+    private final BackOff backOff;
     private boolean idle;
     private boolean closing;
     private boolean abandoned;
     private boolean givenUp;
     private boolean finished;
     private boolean flushedAtEnd;
-    private long accepted;
-    private long written;
-    private long duplicates;
-    private long retried;
-    private final Map<DropReason, Long> dropped = new EnumMap<>(DropReason.class);
-
-    /** Requests that were spilled, or read back and settled, as far as they are in the other counters. */
-    private long spilled;
-
-    private long recovered;
-
-    /** Whether the store failed last, and when it is to be tried again. The writer's alone, but for {@link #flush}. */
-    private boolean down;
-
-    private long nextTry;
-    private long backOff;
 
     /** What a thread has taken from the queue and not settled yet. */
     private static final class Hand {
@@ -98,29 +79,13 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
         }
     }
 
-    /** Somebody who waits for all requests up to a position to be in the store. */
-    private static final class Flush {
-
-        final long target;
-
-        /** Up to where the spill must be settled; known when nothing before the target is on its way there any more. */
-        long spillMark = -1;
-
-        boolean done;
-        boolean forced;
-
-        Flush(long target) {
-            this.target = target;
-        }
-    }
-
     private UsageLedger(LedgerStore store, LedgerOptions options) {
-        this.store = store;
+        this.store = new GuardedStore(store);
         this.options = options;
-        this.ring = new RequestUsage[options.capacity()];
+        this.queue = new RequestQueue(options.capacity());
         this.spill =
                 options.spillDirectory() == null ? null : new Spill(options.spillDirectory(), options.maxSpillBytes());
-        this.backOff = options.firstBackOff().toNanos();
+        this.backOff = new BackOff(options.firstBackOff(), options.maxBackOff());
         this.writer = thread("fluxtally-ledger", this::write);
     }
 
@@ -149,16 +114,16 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
     public void accept(RequestUsage request) {
         lock.lock();
         try {
-            if (isFull() && !closing && options.overflow() == OverflowPolicy.BLOCK) {
+            if (queue.isFull() && !closing && options.overflow() == OverflowPolicy.BLOCK) {
                 waitForRoom();
             }
-            accepted++;
+            tally.accepted();
             if (request == null) {
-                drop(DropReason.REFUSED, 1);
+                tally.dropped(DropReason.REFUSED, 1);
             } else if (closing) {
-                drop(DropReason.CLOSED, 1);
-            } else if (isFull()) {
-                drop(DropReason.QUEUE_FULL, 1);
+                tally.dropped(DropReason.CLOSED, 1);
+            } else if (queue.isFull()) {
+                tally.dropped(DropReason.QUEUE_FULL, 1);
             } else {
                 put(request);
             }
@@ -168,34 +133,20 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
     }
 
     private void put(RequestUsage request) {
-        ring[(int) (tail % ring.length)] = request;
-        tail++;
-        int size = size();
+        queue.put(request);
+        int size = queue.size();
         if (idle && (size == 1 || size >= options.batchSize())) {
             work.signal();
         }
-        if (size == highWaterMark()) {
+        if (size == queue.highWaterMark()) {
             highWater.signal();
         }
-    }
-
-    private int size() {
-        return (int) (tail - head);
-    }
-
-    private boolean isFull() {
-        return size() == ring.length;
-    }
-
-    /** Where a full queue is near enough for the second thread to help. */
-    private int highWaterMark() {
-        return ring.length - ring.length / 4;
     }
 
     private void waitForRoom() {
         long left = options.blockLimit().toNanos();
         try {
-            while (isFull() && !closing && left > 0) {
+            while (queue.isFull() && !closing && left > 0) {
                 left = room.awaitNanos(left);
             }
         } catch (InterruptedException interrupted) {
@@ -203,27 +154,18 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
         }
     }
 
-    private void drop(DropReason reason, long count) {
-        dropped.merge(reason, count, Long::sum);
-    }
-
     /** What the ledger did so far. */
     public LedgerCounters counters() {
         lock.lock();
         try {
-            return new LedgerCounters(
-                    accepted,
-                    spill == null ? 0 : spill.leftover(),
-                    written,
-                    duplicates,
-                    retried,
-                    spilled,
-                    recovered,
-                    size() + writerHand.size() + spillerHand.size() + restHand.size(),
-                    dropped);
+            return tally.counters(leftover(), queue.size() + writerHand.size() + spillerHand.size() + restHand.size());
         } finally {
             lock.unlock();
         }
+    }
+
+    private long leftover() {
+        return spill == null ? 0 : spill.leftover();
     }
 
     /**
@@ -235,19 +177,17 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
     public LedgerFlush flush(Duration timeout) {
         lock.lock();
         try {
-            Flush flush = new Flush(tail);
+            Flush flush = new Flush(queue.tail());
             if (!isOver()) {
                 flushes.add(flush);
-                // A store that has failed is asked at once: who flushes does not want to wait for the time that is
-                // left.
-                nextTry = System.nanoTime();
+                backOff.tryNow(System.nanoTime());
                 work.signal();
             }
-            await(() -> flush.done || isOver(), timeout);
+            await(() -> flush.isDone() || isOver(), timeout);
             flushes.remove(flush);
-            return flush.done
-                    ? new LedgerFlush(0, 0, lost(), flush.forced)
-                    : result(flush.target, finished && flushedAtEnd);
+            return flush.isDone()
+                    ? new LedgerFlush(0, 0, tally.droppedTotal(), flush.isForced())
+                    : result(flush.target(), finished && flushedAtEnd);
         } finally {
             lock.unlock();
         }
@@ -280,17 +220,11 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
     }
 
     private LedgerFlush result(long target, boolean forced) {
-        long waiting = Math.max(0, target - head)
+        long waiting = Math.max(0, target - queue.head())
                 + restHand.size()
                 + (writerHand.holdsBefore(target) ? writerHand.size() : 0)
                 + (spillerHand.holdsBefore(target) ? spillerHand.size() : 0);
-        // What was just spilled may be read back before it is counted as spilled.
-        long inSpill = spill == null ? 0 : Math.max(0, spill.leftover() + spilled - recovered);
-        return new LedgerFlush(waiting, inSpill, lost(), forced);
-    }
-
-    private long lost() {
-        return dropped.values().stream().mapToLong(Long::longValue).sum();
+        return new LedgerFlush(waiting, tally.inSpill(leftover()), tally.droppedTotal(), forced);
     }
 
     /** {@link #close(Duration)} within ten seconds. */
@@ -311,7 +245,7 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
         try {
             if (!closing) {
                 closing = true;
-                nextTry = System.nanoTime();
+                backOff.tryNow(System.nanoTime());
                 work.signalAll();
                 highWater.signalAll();
                 room.signalAll();
@@ -334,11 +268,11 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
                     }
                 }
                 if (release(restHand)) {
-                    settleSpilled(rest.size(), failed);
+                    tally.spilled(rest.size(), failed);
                 }
                 givenUp = true;
             }
-            return result(tail, flushedAtEnd);
+            return result(queue.tail(), flushedAtEnd);
         } finally {
             lock.unlock();
         }
@@ -353,7 +287,8 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
                 hand.batch = null;
             }
         }
-        rest.addAll(take(Integer.MAX_VALUE));
+        rest.addAll(queue.take(Integer.MAX_VALUE));
+        room.signalAll();
         rest.removeIf(this::isRefused);
         restHand.batch = rest;
         return rest;
@@ -363,7 +298,7 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
         if (spill == null) {
             return Map.of(DropReason.CLOSED, (long) rest.size());
         }
-        Map<DropReason, Long> failed = spillParts(rest, spill::appendNow);
+        Map<DropReason, Long> failed = spill.appendNow(rest);
         spill.closeNow();
         return failed;
     }
@@ -372,31 +307,14 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
         if (LedgerRecord.isStorable(request)) {
             return false;
         }
-        drop(DropReason.REFUSED, 1);
+        tally.dropped(DropReason.REFUSED, 1);
         return true;
     }
 
-    private List<RequestUsage> take(int max) {
-        int count = Math.min(size(), max);
-        List<RequestUsage> batch = new ArrayList<>(count);
-        for (int i = 0; i < count; i++) {
-            int at = (int) (head % ring.length);
-            RequestUsage request = ring[at];
-            ring[at] = null;
-            head++;
-            if (request != null) {
-                batch.add(request);
-            }
-        }
-        if (count > 0) {
-            room.signalAll();
-        }
-        return batch;
-    }
-
     private List<RequestUsage> takeIn(Hand hand) {
-        hand.start = head;
-        List<RequestUsage> batch = take(options.batchSize());
+        hand.start = queue.head();
+        List<RequestUsage> batch = queue.take(options.batchSize());
+        room.signalAll();
         batch.removeIf(this::isRefused);
         hand.batch = batch.isEmpty() ? null : batch;
         return batch;
@@ -434,7 +352,7 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
             recover();
             answerFlushes();
         } catch (Throwable unexpected) {
-            failed("writing the ledger", unexpected);
+            LedgerFailures.report("writing the ledger", unexpected);
             dropInHand();
         }
         return true;
@@ -445,20 +363,15 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
         try {
             int size = writerHand.size();
             release(writerHand);
-            drop(DropReason.STORE_FAILED, size);
+            tally.dropped(DropReason.STORE_FAILED, size);
         } finally {
             lock.unlock();
         }
     }
 
     private void end() {
-        boolean forced = force();
-        try {
-            store.close();
-        } catch (Throwable error) {
-            forced = false;
-            failed("closing the ledger", error);
-        }
+        boolean forced = store.force();
+        forced &= store.close();
         if (spill != null) {
             spill.close();
         }
@@ -480,12 +393,12 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
             long lingerUntil = 0;
             while (!abandoned) {
                 long now = System.nanoTime();
-                int size = size();
+                int size = queue.size();
                 if (size >= options.batchSize()
                         || size > 0 && (closing || !flushes.isEmpty() || lingers && now - lingerUntil >= 0)) {
                     return takeIn(writerHand);
                 }
-                if (isRecoveryDue(now) || hasAnswerableFlush()) {
+                if (isRecoveryDue(now) || !answerableFlushes().isEmpty()) {
                     return List.of();
                 }
                 if (closing && size == 0 && spillerHand.batch == null) {
@@ -497,7 +410,7 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
                 }
                 long wait = lingers ? lingerUntil - now : Long.MAX_VALUE;
                 if (spill != null && !spill.isEmpty()) {
-                    wait = Math.min(wait, nextTry - now);
+                    wait = Math.min(wait, backOff.untilNextTry(now));
                 }
                 idle = true;
                 awaitWork(wait);
@@ -522,58 +435,17 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
     }
 
     private boolean isRecoveryDue(long now) {
-        return spill != null && !spill.isEmpty() && (!down || now - nextTry >= 0);
-    }
-
-    /** What became of records that the store was given, in their order: those after the ones that it failed at are not there. */
-    private record Taken(int passed, int added, int refused, boolean failed) {
-
-        int settled() {
-            return passed + refused;
-        }
-    }
-
-    /** Gives records to the store; one by one if it refuses any of them, so that it takes those beside it. */
-    private Taken give(List<RequestUsage> batch) {
-        try {
-            return new Taken(batch.size(), store.append(batch), 0, false);
-        } catch (Throwable error) {
-            failed("writing the ledger", error);
-            return isRefusal(error) ? giveOneByOne(batch) : new Taken(0, 0, 0, true);
-        }
-    }
-
-    private Taken giveOneByOne(List<RequestUsage> batch) {
-        int passed = 0;
-        int added = 0;
-        int refused = 0;
-        for (int i = 0; i < batch.size(); i++) {
-            try {
-                added += store.append(batch.subList(i, i + 1));
-                passed++;
-            } catch (Throwable error) {
-                if (!isRefusal(error)) {
-                    failed("writing the ledger", error);
-                    return new Taken(passed, added, refused, true);
-                }
-                refused++;
-            }
-        }
-        return new Taken(passed, added, refused, false);
-    }
-
-    private static boolean isRefusal(Throwable error) {
-        return error instanceof LedgerException refusal && refusal.isRefused();
+        return spill != null && !spill.isEmpty() && !backOff.isResting(now);
     }
 
     private void append(List<RequestUsage> batch) {
         List<RequestUsage> left = batch;
         for (int tries = 0; ; tries++) {
-            if (spill != null && isDown()) {
+            if (spill != null && isResting()) {
                 spillInHand(writerHand, left);
                 return;
             }
-            Taken taken = give(left);
+            Taken taken = store.append(left);
             left = left.subList(taken.settled(), left.size());
             if (!settleWritten(taken, left)) {
                 return;
@@ -597,34 +469,29 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
         lock.lock();
         try {
             // One that was down already is asked once: the queue must not wait for it.
-            if (tries >= options.retries() || down || abandoned) {
+            if (tries >= options.retries() || backOff.isDown() || abandoned) {
                 return false;
             }
-            long pause = pauseAfter(tries);
-            nextTry = System.nanoTime() + pause;
-            for (long left = pause; left > 0 && !abandoned; left = nextTry - System.nanoTime()) {
-                awaitWork(left);
+            long now = System.nanoTime();
+            backOff.restAfter(tries, now);
+            while (!abandoned && backOff.untilNextTry(now) > 0) {
+                awaitWork(backOff.untilNextTry(now));
+                now = System.nanoTime();
             }
             if (abandoned) {
                 return false;
             }
-            retried++;
+            tally.retried();
             return true;
         } finally {
             lock.unlock();
         }
     }
 
-    private long pauseAfter(int tries) {
-        long max = options.maxBackOff().toNanos();
-        long first = options.firstBackOff().toNanos();
-        return first > max >> Math.min(tries, 40) ? max : first << tries;
-    }
-
-    private boolean isDown() {
+    private boolean isResting() {
         lock.lock();
         try {
-            return down && System.nanoTime() - nextTry < 0;
+            return backOff.isResting(System.nanoTime());
         } finally {
             lock.unlock();
         }
@@ -633,16 +500,9 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
     private void markDown() {
         lock.lock();
         try {
-            if (down) {
-                backOff =
-                        Math.min(Math.max(backOff * 2, 1), options.maxBackOff().toNanos());
-            } else {
-                down = true;
-                backOff = Math.min(
-                        options.firstBackOff().toNanos(), options.maxBackOff().toNanos());
+            if (backOff.failed(System.nanoTime())) {
                 LOG.warn("The ledger's store takes no records; they are spilled to {}", options.spillDirectory());
             }
-            nextTry = System.nanoTime() + backOff;
         } finally {
             lock.unlock();
         }
@@ -651,8 +511,7 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
     private void up() {
         lock.lock();
         try {
-            if (down) {
-                down = false;
+            if (backOff.worked()) {
                 LOG.info("The ledger's store takes records again");
             }
         } finally {
@@ -670,18 +529,12 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
             if (!release(writerHand)) {
                 return false;
             }
-            count(taken);
+            tally.taken(taken);
             writerHand.batch = left.isEmpty() ? null : left;
             return !left.isEmpty();
         } finally {
             lock.unlock();
         }
-    }
-
-    private void count(Taken taken) {
-        written += taken.added();
-        duplicates += taken.passed() - taken.added();
-        drop(DropReason.REFUSED, taken.refused());
     }
 
     // What is spilled, and read back
@@ -691,7 +544,7 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
             List<RequestUsage> batch;
             lock.lock();
             try {
-                while (size() < highWaterMark() && !closing) {
+                while (queue.size() < queue.highWaterMark() && !closing) {
                     highWater.awaitUninterruptibly();
                 }
                 if (closing) {
@@ -706,11 +559,11 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
     }
 
     private void spillInHand(Hand hand, List<RequestUsage> batch) {
-        Map<DropReason, Long> failed = spill == null ? Map.of() : spillParts(batch, spill::append);
+        Map<DropReason, Long> failed = spill == null ? Map.of() : spill.append(batch);
         lock.lock();
         try {
             if (release(hand)) {
-                settleSpilled(batch.size(), failed);
+                tally.spilled(batch.size(), failed);
             } else if (failed.isEmpty()) {
                 // Taken from here when the ledger was closed, and spilled there too: the next process sorts it out.
                 LOG.debug("{} records were spilled twice", batch.size());
@@ -721,38 +574,12 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
         }
     }
 
-    /** Spills records in parts that a file has room for, and returns how many were not spilled, and why. */
-    private static Map<DropReason, Long> spillParts(
-            List<RequestUsage> records, Function<List<RequestUsage>, @Nullable DropReason> append) {
-        Map<DropReason, Long> failed = new EnumMap<>(DropReason.class);
-        for (int from = 0; from < records.size(); from += Spill.RECORDS_PER_FILE) {
-            List<RequestUsage> part =
-                    records.subList(from, Math.min(from + Spill.RECORDS_PER_FILE, records.size()));
-            DropReason failure;
-            try {
-                failure = append.apply(part);
-            } catch (Throwable error) {
-                failed("spilling", error);
-                failure = DropReason.SPILL_FAILED;
-            }
-            if (failure != null) {
-                failed.merge(failure, (long) part.size(), Long::sum);
-            }
-        }
-        return failed;
-    }
-
-    private void settleSpilled(int size, Map<DropReason, Long> failed) {
-        spilled += size - failed.values().stream().mapToLong(Long::longValue).sum();
-        failed.forEach(this::drop);
-    }
-
     /** Gives the store some of what was spilled, more of it while nothing else is to be written. */
     private void recover() {
         Spill from = spill;
-        while (from != null && !isDown() && (!from.isEmpty() || from.oldestIsDone())) {
+        while (from != null && !isResting() && (!from.isEmpty() || from.oldestIsDone())) {
             List<RequestUsage> batch = from.peek(options.batchSize());
-            Taken taken = batch.isEmpty() ? NOTHING : give(batch);
+            Taken taken = store.append(batch);
             if (taken.failed()) {
                 // All of the batch comes again; the store knows what it has of it.
                 markDown();
@@ -763,7 +590,7 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
             }
             settleRecovered(from, taken);
             if (from.oldestIsDone()) {
-                from.removeOldest(force());
+                from.removeOldest(store.force());
             }
             if (hasOtherWork()) {
                 return;
@@ -774,10 +601,7 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
     private void settleRecovered(Spill from, Taken taken) {
         lock.lock();
         try {
-            int junk = from.settle();
-            recovered += taken.settled() + junk;
-            count(taken);
-            drop(DropReason.SPILL_FAILED, junk);
+            tally.recovered(taken, from.settle());
             progress.signalAll();
         } finally {
             lock.unlock();
@@ -787,7 +611,7 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
     private boolean hasOtherWork() {
         lock.lock();
         try {
-            return abandoned || size() > 0;
+            return abandoned || queue.size() > 0;
         } finally {
             lock.unlock();
         }
@@ -795,75 +619,33 @@ public final class UsageLedger implements UsageSink, AutoCloseable {
 
     // Flushing
 
-    private boolean hasAnswerableFlush() {
-        for (Flush flush : flushes) {
-            if (isAnswerable(flush)) {
-                return true;
-            }
-        }
-        return false;
+    private List<Flush> answerableFlushes() {
+        return flushes.answerable(this::isOut, spill);
     }
 
-    private boolean isAnswerable(Flush flush) {
-        if (flush.done
-                || head < flush.target
-                || writerHand.holdsBefore(flush.target)
-                || spillerHand.holdsBefore(flush.target)) {
-            return false;
-        }
-        if (spill == null) {
-            return true;
-        }
-        if (flush.spillMark < 0) {
-            flush.spillMark = spill.appended();
-        }
-        return spill.takenBack() >= flush.spillMark;
+    /** Whether no request before a position is queued or in hand any more. */
+    private boolean isOut(long position) {
+        return queue.head() >= position && !writerHand.holdsBefore(position) && !spillerHand.holdsBefore(position);
     }
 
     private void answerFlushes() {
-        List<Flush> answerable = new ArrayList<>();
+        List<Flush> answerable;
         lock.lock();
         try {
-            for (Flush flush : flushes) {
-                if (isAnswerable(flush)) {
-                    answerable.add(flush);
-                }
-            }
+            answerable = answerableFlushes();
         } finally {
             lock.unlock();
         }
         if (answerable.isEmpty()) {
             return;
         }
-        boolean forced = force();
+        boolean forced = store.force();
         lock.lock();
         try {
-            for (Flush flush : answerable) {
-                flush.forced = forced;
-                flush.done = true;
-            }
+            answerable.forEach(flush -> flush.answer(forced));
             progress.signalAll();
         } finally {
             lock.unlock();
-        }
-    }
-
-    private boolean force() {
-        try {
-            store.force();
-            return true;
-        } catch (Throwable error) {
-            failed("forcing the ledger", error);
-            return false;
-        }
-    }
-
-    /** Measuring goes on after whatever happens on the threads of the ledger. */
-    private static void failed(String part, Throwable error) {
-        try {
-            MeasuringFailures.report(part, error);
-        } catch (VirtualMachineError outOfMemory) {
-            LOG.warn("{} failed: {}", part, outOfMemory.getClass().getName());
         }
     }
 }

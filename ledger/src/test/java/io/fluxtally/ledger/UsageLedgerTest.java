@@ -399,8 +399,8 @@ class UsageLedgerTest {
                 throw new IllegalStateException("no exception of a ledger's");
             }
         });
-        try (UsageLedger ledger =
-                UsageLedger.open(failing, options(OverflowPolicy.SPILL).withBatchSize(10).withLinger(Duration.ofHours(1)))) {
+        try (UsageLedger ledger = UsageLedger.open(
+                failing, options(OverflowPolicy.SPILL).withBatchSize(10).withLinger(Duration.ofHours(1)))) {
             accept(ledger, 0, 10);
             assertThat(ledger.flush(LONG)).isEqualTo(new LedgerFlush(0, 0, 1, true));
             assertThat(store.ids()).hasSize(9);
@@ -445,8 +445,8 @@ class UsageLedgerTest {
                 throw new LedgerException("after all");
             }
         });
-        UsageLedger ledger =
-                UsageLedger.open(hanging, options(OverflowPolicy.DROP).withBatchSize(10).withLinger(Duration.ofHours(1)));
+        UsageLedger ledger = UsageLedger.open(
+                hanging, options(OverflowPolicy.DROP).withBatchSize(10).withLinger(Duration.ofHours(1)));
         accept(ledger, 0, 10);
         await(gate::hasQueuedThreads);
         assertThat(ledger.close(Duration.ofMillis(1))).isEqualTo(new LedgerFlush(0, 0, 10, false));
