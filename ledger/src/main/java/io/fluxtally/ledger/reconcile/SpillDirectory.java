@@ -4,15 +4,10 @@ import io.fluxtally.ledger.LedgerException;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.OutputStream;
-import java.nio.channels.Channels;
-import java.nio.channels.FileChannel;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.FileAttribute;
-import java.nio.file.attribute.PosixFilePermissions;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -26,36 +21,26 @@ final class SpillDirectory implements Closeable {
     private final Path parent;
     private final Thread atExit = new Thread(this::deleteAtExit, "fluxtally-spill-cleaner");
     private volatile @Nullable Path directory;
-    private long files;
 
     /** A directory inside another, which must be there. */
     SpillDirectory(Path parent) {
         this.parent = parent;
     }
 
-    /** The name of a new file. */
+    /** A new file, which Java makes with the mode 600, and its directory with 700, where the system has modes. */
     Path newFile() throws IOException {
         Path made = directory;
         if (made == null) {
-            // Java gives it the mode 700, where the system has modes.
             made = Files.createTempDirectory(parent, "fluxtally-");
             directory = made;
             Runtime.getRuntime().addShutdownHook(atExit);
         }
-        return made.resolve(Long.toString(files++));
+        return Files.createTempFile(made, "", "");
     }
 
-    /** Adds to a file, which is made if it is not there. */
+    /** Adds to a file. */
     static void append(Path file, byte[] bytes, int length) throws IOException {
-        FileAttribute<?>[] mode =
-                file.getFileSystem().supportedFileAttributeViews().contains("posix")
-                        ? new FileAttribute<?>[] {
-                            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"))
-                        }
-                        : new FileAttribute<?>[0];
-        Set<StandardOpenOption> how =
-                Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE, StandardOpenOption.APPEND);
-        try (OutputStream out = Channels.newOutputStream(FileChannel.open(file, how, mode))) {
+        try (OutputStream out = Files.newOutputStream(file, StandardOpenOption.APPEND)) {
             out.write(bytes, 0, length);
         }
     }
