@@ -39,7 +39,7 @@ public final class JdbcLedgerStore implements LedgerStore {
     }
 
     /**
-     * A store whose statements may take so long, in whole seconds; 0 for any time.
+     * A store whose statements may take so long, rounded up to whole seconds; 0 for any time.
      *
      * @throws IllegalArgumentException if the timeout is negative
      */
@@ -48,7 +48,9 @@ public final class JdbcLedgerStore implements LedgerStore {
         if (timeout.isNegative()) {
             throw new IllegalArgumentException("timeout must not be negative, but is " + timeout);
         }
-        this.timeoutSeconds = (int) Math.min(timeout.toSeconds(), Integer.MAX_VALUE);
+        long whole = Math.min(timeout.toSeconds(), Integer.MAX_VALUE - 1L);
+        // Not down: less than a second would be any time.
+        this.timeoutSeconds = (int) whole + (timeout.getNano() > 0 ? 1 : 0);
     }
 
     @Override

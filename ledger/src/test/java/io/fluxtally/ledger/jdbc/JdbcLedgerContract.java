@@ -48,7 +48,7 @@ abstract class JdbcLedgerContract {
         reader = new JdbcLedgerReader(database());
     }
 
-    private static DataSource intercepting(DataSource database, Interceptor interceptor) {
+    static DataSource intercepting(DataSource database, Interceptor interceptor) {
         return (DataSource) Proxy.newProxyInstance(
                 DataSource.class.getClassLoader(), new Class<?>[] {DataSource.class}, (proxy, method, arguments) -> {
                     Connection connection = database.getConnection();
@@ -56,7 +56,7 @@ abstract class JdbcLedgerContract {
                 });
     }
 
-    private interface Interceptor {
+    interface Interceptor {
 
         Connection on(Connection connection) throws SQLException;
     }
@@ -207,7 +207,7 @@ abstract class JdbcLedgerContract {
     }
 
     /** As a pool hands it out: closing it gives it back. */
-    private static Connection unclosed(Connection connection) {
+    static Connection unclosed(Connection connection) {
         return (Connection) Proxy.newProxyInstance(
                 DataSource.class.getClassLoader(), new Class<?>[] {Connection.class}, (proxy, method, arguments) -> {
                     if (method.getName().equals("close")) {

@@ -12,7 +12,7 @@ import org.springframework.boot.sql.init.DatabaseInitializationMode;
  *
  * @param initializeSchema Which databases the table is made in when the app starts.
  * @param platform Platform in the name of the script that makes the table. By default that of the database.
- * @param timeout Longest time that a statement may take, in whole seconds. 0 for any time.
+ * @param timeout Longest time that a statement may take, rounded up to whole seconds. 0 for any time.
  */
 @ConfigurationProperties("fluxtally.ledger.jdbc")
 public record JdbcLedgerProperties(
