@@ -7,6 +7,7 @@ import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 
 /** Says that a directory is this writer's alone, until it is closed or its process ends, however it ends. */
@@ -14,9 +15,17 @@ final class DirectoryLock implements AutoCloseable {
 
     private static final String NAME = "writer.lock";
 
+    /**
+     * The directories that this process has. One of them must not even be tried to be locked: POSIX gives a process's lock on
+     * a file up when the process closes that file, whichever of its descriptors it does that by.
+     */
+    private static final Set<Path> HELD = ConcurrentHashMap.newKeySet();
+
+    private final Path directory;
     private final FileChannel channel;
 
-    private DirectoryLock(FileChannel channel) {
+    private DirectoryLock(Path directory, FileChannel channel) {
+        this.directory = directory;
         this.channel = channel;
     }
 
@@ -27,20 +36,30 @@ final class DirectoryLock implements AutoCloseable {
      */
     static DirectoryLock take(Path directory, String purpose) {
         FileChannel channel = null;
+        Path real = null;
         try {
             LedgerFiles.makeDirectory(directory);
+            Path found = directory.toRealPath();
+            if (!HELD.add(found)) {
+                throw held(directory, purpose);
+            }
+            real = found;
             channel = LedgerFiles.openForWriting(
-                    directory.resolve(NAME), Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE));
+                    found.resolve(NAME), Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE));
             if (lock(channel) != null) {
-                return new DirectoryLock(channel);
+                return new DirectoryLock(found, channel);
             }
         } catch (IOException failed) {
-            close(channel);
+            giveBack(real, channel);
             throw new LedgerException(
                     "could not take the %s %s for writing: %s".formatted(purpose, directory, failed), failed);
         }
-        close(channel);
-        throw new LedgerException(
+        giveBack(real, channel);
+        throw held(directory, purpose);
+    }
+
+    private static LedgerException held(Path directory, String purpose) {
+        return new LedgerException(
                 "the %s %s must have one writer, but another has it (%s is locked); give each process a directory of its own"
                         .formatted(purpose, directory, NAME));
     }
@@ -53,7 +72,7 @@ final class DirectoryLock implements AutoCloseable {
         }
     }
 
-    private static void close(@Nullable FileChannel channel) {
+    private static void giveBack(@Nullable Path directory, @Nullable FileChannel channel) {
         if (channel != null) {
             try {
                 channel.close();
@@ -61,10 +80,16 @@ final class DirectoryLock implements AutoCloseable {
                 // It is of no use any more, closed or not.
             }
         }
+        if (directory != null) {
+            HELD.remove(directory);
+        }
     }
 
+    /** Closing again does nothing, so that it takes the directory from nobody who has it by then. */
     @Override
     public void close() {
-        close(channel);
+        if (channel.isOpen()) {
+            giveBack(directory, channel);
+        }
     }
 }
