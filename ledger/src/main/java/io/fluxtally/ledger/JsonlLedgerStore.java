@@ -55,6 +55,9 @@ public final class JsonlLedgerStore implements LedgerStore {
     /** Up to which length the file was forced. */
     private long forced;
 
+    /** Whether the file may have a part of a batch that failed beyond its length. */
+    private boolean overlong;
+
     /** The file that could not be forced, and may lose records if the machine crashes: once so, nobody can tell any more. */
     private @Nullable Path doubtful;
 
@@ -182,7 +185,7 @@ public final class JsonlLedgerStore implements LedgerStore {
         }
     }
 
-    /** After this the file has no part of a batch that failed, or is not written any more. */
+    /** After this the file has no part of a batch that failed, or it is closed, and has none when it is opened again. */
     private void takeBack(FileChannel out, IOException failed) {
         try {
             out.truncate(length);
@@ -192,6 +195,7 @@ public final class JsonlLedgerStore implements LedgerStore {
             }
         } catch (IOException alsoFailed) {
             failed.addSuppressed(alsoFailed);
+            overlong = true;
             leave();
         }
     }
@@ -221,6 +225,7 @@ public final class JsonlLedgerStore implements LedgerStore {
             LedgerFiles.forceDirectory(directory);
         }
         file = next;
+        overlong = false;
         length = 0;
         forced = 0;
         channel = made;
@@ -232,6 +237,10 @@ public final class JsonlLedgerStore implements LedgerStore {
         FileChannel out = null;
         try {
             out = FileChannel.open(last.path(), StandardOpenOption.WRITE);
+            if (overlong) {
+                out.truncate(length);
+                overlong = false;
+            }
             length = mend(last.path(), out);
             forced = 0;
             channel = out;

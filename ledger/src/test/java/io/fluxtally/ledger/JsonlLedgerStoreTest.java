@@ -13,6 +13,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Stream;
 import net.jqwik.api.Arbitrary;
 import net.jqwik.api.Example;
@@ -161,6 +162,39 @@ class JsonlLedgerStoreTest {
                     .allSatisfy(file -> assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(file)))
                             .isEqualTo("rw-------"));
         }
+    }
+
+    @Example
+    @Label("has a batch once whose writing was broken off when its file could not be cut back any more")
+    void brokenOff() throws Exception {
+        List<RequestUsage> records = Records.plain(100_000);
+        try (JsonlLedgerStore store =
+                JsonlLedgerStore.open(directory, options.withRememberedKeys(10).withFsync(FsyncPolicy.NEVER))) {
+            store.append(records.subList(0, 1));
+            Path file = directory.resolve(names().get(0));
+            long before = Files.size(file);
+            // An interrupt closes the file under whoever writes it, who then cannot cut it back.
+            AtomicReference<Throwable> failure = new AtomicReference<>();
+            Thread writer = new Thread(() -> {
+                try {
+                    store.append(records.subList(1, records.size()));
+                } catch (LedgerException interrupted) {
+                    failure.set(interrupted);
+                }
+            });
+            writer.start();
+            while (Files.size(file) == before && writer.isAlive()) {
+                Thread.onSpinWait();
+            }
+            writer.interrupt();
+            writer.join();
+            if (failure.get() != null) {
+                store.append(records.subList(1, records.size()));
+            }
+        }
+        List<RequestUsage> read = read();
+        assertThat(problems.stream().limit(1)).isEmpty();
+        assertThat(read.equals(records)).isTrue();
     }
 
     @Example
