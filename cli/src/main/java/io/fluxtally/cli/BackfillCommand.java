@@ -146,7 +146,9 @@ final class BackfillCommand implements Callable<Integer> {
     }
 
     private static <T> void print(PrintWriter screen, List<T> all, String kind, Function<T, String> text) {
-        all.stream().limit(MOST_LINES).forEach(one -> screen.printf("  %-12s %s%n", kind, text.apply(one)));
+        all.stream()
+                .limit(MOST_LINES)
+                .forEach(one -> screen.printf("  %-12s %s%n", kind, ReconcileReport.printable(text.apply(one))));
         if (all.size() > MOST_LINES) {
             screen.printf("  %-12s and %d more%n", kind, all.size() - MOST_LINES);
         }

@@ -83,7 +83,7 @@ final class CostCommand implements Callable<Integer> {
     }
 
     private static void print(PrintWriter out, String key, CostSum sum) {
-        String label = key + inexact(sum);
+        String label = ReconcileReport.printable(key) + inexact(sum);
         Map<String, BigDecimal> atMost = sum.atMost();
         if (sum.atLeast().isEmpty()) {
             out.printf(ROW, sum.requests(), UNKNOWN, UNKNOWN, "", label);

@@ -93,6 +93,21 @@ class CostAndBackfillCommandTest {
     }
 
     @Test
+    @DisplayName("print nothing out of a file that a terminal would act upon")
+    void controlCharacters() throws Exception {
+        Files.writeString(log, "{\"type\":\"token\",\"id\":\"c-\\u001b[2J\",\"prompt_tokens\":1}\n");
+        try (JsonlLedgerStore store = JsonlLedgerStore.open(ledger)) {
+            store.append(List.of(request("c-3", "model\u001b[2J", TokenUsage.of(1, 1))));
+        }
+
+        CommandRun backfill = CommandRun.of("backfill", ledger.toString(), "--log", log.toString());
+        CommandRun cost = CommandRun.of("cost", ledger.toString(), "--prices", EXAMPLE.toString());
+
+        assertThat(backfill.out()).contains("response c-?[2J").doesNotContain("\u001b");
+        assertThat(cost.out()).contains("model?[2J").doesNotContain("\u001b");
+    }
+
+    @Test
     @DisplayName("name what has no price, what differs and what is on one side only")
     void differences() throws Exception {
         Files.writeString(
