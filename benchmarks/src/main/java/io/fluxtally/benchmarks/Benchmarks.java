@@ -74,7 +74,10 @@ public final class Benchmarks {
                             .resultFormat(ResultFormatType.JSON)
                             .build())
                     .run();
-            return (ArrayNode) new ObjectMapper().readTree(raw.toFile());
+            ArrayNode results = (ArrayNode) new ObjectMapper().readTree(raw.toFile());
+            // Where this machine has its JVM is no one's concern; which it is stands with the machine.
+            results.forEach(result -> ((ObjectNode) result).remove("jvm"));
+            return results;
         } finally {
             Files.deleteIfExists(raw);
         }
