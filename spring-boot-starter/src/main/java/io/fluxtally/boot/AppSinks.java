@@ -1,7 +1,6 @@
 package io.fluxtally.boot;
 
 import io.fluxtally.usage.RequestUsage;
-import io.fluxtally.usage.scope.MeasuringFailures;
 import io.fluxtally.usage.scope.UsageRecorder;
 import io.fluxtally.usage.scope.UsageSink;
 import java.util.ArrayList;
@@ -53,7 +52,7 @@ final class AppSinks implements SmartInitializingSingleton, DisposableBean {
                 }
             }
         }
-        hand(request, found);
+        found.forEach(sink -> UsageRecorder.hand(request, sink));
     }
 
     @Override
@@ -73,17 +72,7 @@ final class AppSinks implements SmartInitializingSingleton, DisposableBean {
                     sinks = found;
                 }
             }
-            waiting.forEach(request -> hand(request, found));
-        }
-    }
-
-    private static void hand(RequestUsage request, List<UsageSink> sinks) {
-        for (UsageSink sink : sinks) {
-            try {
-                sink.accept(request);
-            } catch (Throwable failure) {
-                MeasuringFailures.report("usage sink " + sink.getClass().getName(), failure);
-            }
+            waiting.forEach(request -> found.forEach(sink -> UsageRecorder.hand(request, sink)));
         }
     }
 

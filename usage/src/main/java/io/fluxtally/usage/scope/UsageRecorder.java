@@ -66,12 +66,16 @@ public final class UsageRecorder {
         }
         processSum.updateAndGet(sum -> sum.plus(request));
         for (Addition added : sinks) {
-            UsageSink sink = added.sink;
-            try {
-                sink.accept(request);
-            } catch (Throwable error) {
-                MeasuringFailures.report("usage sink " + sink.getClass().getName(), error);
-            }
+            hand(request, added.sink);
+        }
+    }
+
+    /** Hands a booked request to a sink. What the sink throws is counted in {@link MeasuringFailures}, and goes no further. */
+    public static void hand(RequestUsage request, UsageSink sink) {
+        try {
+            sink.accept(request);
+        } catch (Throwable error) {
+            MeasuringFailures.report("usage sink " + sink.getClass().getName(), error);
         }
     }
 
