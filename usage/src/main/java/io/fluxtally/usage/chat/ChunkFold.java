@@ -61,6 +61,9 @@ final class ChunkFold {
     /** The response that the last chunk belongs to. */
     private @Nullable Response current;
 
+    /** The response that a chunk must go on with to bring {@linkplain #isMoreOfTheSame nothing new}, or null if none can. */
+    private @Nullable Response goingOn;
+
     /** The response that speaks to the app: that of the last chunk with content. */
     private @Nullable Response answer;
 
@@ -97,20 +100,25 @@ final class ChunkFold {
      * what is read here.
      */
     boolean isMoreOfTheSame(ChatResponse chunk) {
-        Response response = current;
+        Response response = goingOn;
         ChatResponseMetadata metadata = chunk.getMetadata();
-        if (response == null || response != answer || metadata == null) {
+        if (response == null || metadata == null) {
             return false;
         }
         Usage usage = metadata.getUsage();
         return (usage == null || usage instanceof EmptyUsage)
-                && response.isSame(metadata.getId(), metadata.getModel())
-                && response.goesOn(chunk.getResult())
-                && response.isUnrepeated(usage);
+                && isOrSaysNothing(metadata.getId(), response.id)
+                && isOrSaysNothing(metadata.getModel(), response.model)
+                && response.hasNothingNew(chunk.getResult(), usage);
+    }
+
+    private static boolean isOrSaysNothing(@Nullable String said, String known) {
+        return said == null || said.equals(known) || said.isEmpty();
     }
 
     /** Takes the next chunk, or the answer as a whole. */
     void add(ChatResponse chunk) {
+        goingOn = null;
         Response response = responseOf(chunk);
         Generation generation = chunk.getResult();
         boolean hasContent = generation != null;
@@ -132,6 +140,7 @@ final class ChunkFold {
         } else if (chunk.getMetadata() != null) {
             response.noUsage(usage);
         }
+        goingOn = response == answer && response.goesOn() ? response : null;
     }
 
     /** The last usage that the answer carried, or null. */
@@ -335,7 +344,7 @@ final class ChunkFold {
         private boolean isFirstUsageOnFirstChunk;
         private boolean isFigureOnContent;
 
-        /** What the last chunk had instead of a figure. Only the thread that hears knows it. */
+        /** What the first chunk had instead of a figure; a client that carries it over does so from there on. */
         private @Nullable Usage noUsage;
 
         private boolean repeatsNoUsage;
@@ -348,19 +357,19 @@ final class ChunkFold {
             return id.isEmpty() ? null : id;
         }
 
-        private boolean isSame(@Nullable String name, @Nullable String modelName) {
-            return (name == null || name.isEmpty() || name.equals(id))
-                    && (modelName == null || modelName.isEmpty() || modelName.equals(model));
+        /** Whether it is an answer with content, that has not been given a reason for its end. */
+        private boolean goesOn() {
+            return hasContent && chunks > 1 && finishes == 0 && !isFigureFinal;
         }
 
-        /** Whether a chunk is content after content, of an answer that has not been given a reason for its end. */
-        private boolean goesOn(@Nullable Generation generation) {
+        /**
+         * Whether a chunk without a figure is content after content and no more. What it has instead of a figure tells
+         * something if it is the first, or the same as the first.
+         */
+        private boolean hasNothingNew(@Nullable Generation generation, @Nullable Usage instead) {
             return generation != null
-                    && hasContent
-                    && chunks > 1
-                    && finishes == 0
-                    && !isFigureFinal
-                    && Objects.equals(reasonOf(generation), finishReason);
+                    && Objects.equals(reasonOf(generation), finishReason)
+                    && (instead == null || repeatsNoUsage || (noUsage != null && instead != noUsage));
         }
 
         private static @Nullable String reasonOf(Generation generation) {
@@ -411,19 +420,10 @@ final class ChunkFold {
             return tokens;
         }
 
-        /** Takes what a chunk has instead of a figure; new ones each time, unless it is carried over. */
+        /** Takes what a chunk has instead of a figure: a new one each time, unless the client carries it over. */
         private void noUsage(@Nullable Usage reported) {
             repeatsNoUsage |= noUsage != null && noUsage == reported;
-            noUsage = reported;
-        }
-
-        /** Whether it is known already whether what chunks have instead of a figure is carried over, or this one does not tell. */
-        private boolean isUnrepeated(@Nullable Usage reported) {
-            if (!repeatsNoUsage && noUsage != null && noUsage == reported) {
-                return false;
-            }
-            noUsage = reported;
-            return true;
+            noUsage = noUsage == null ? reported : noUsage;
         }
 
         /** Whether there was an answer, it seems, to nothing: what was asked has not been reported. */

@@ -65,13 +65,17 @@ class TapSubscriber<T> implements CoreSubscriber<T>, Fuseable.QueueSubscription<
         }
     }
 
-    /** Lets the listener hear an element, unless the stream has ended already and the element is to be dropped. */
+    /**
+     * Lets the listener hear an element, unless the stream has ended already and the element is to be dropped. After a
+     * cancel, elements may still be on their way; they go on, and nobody listens to them any more.
+     */
     final boolean hears(T element) {
-        if (done) {
+        if (ended == 0) {
+            hear(element);
+        } else if (done) {
             Operators.onNextDropped(element, context);
             return false;
         }
-        hear(element);
         return true;
     }
 
@@ -140,7 +144,7 @@ class TapSubscriber<T> implements CoreSubscriber<T>, Fuseable.QueueSubscription<
         }
         if (element == null) {
             endComplete();
-        } else {
+        } else if (ended == 0) {
             hear(element);
         }
         return element;
@@ -173,11 +177,7 @@ class TapSubscriber<T> implements CoreSubscriber<T>, Fuseable.QueueSubscription<
         endCancelled();
     }
 
-    /** After a cancel, elements may still be on their way; nobody listens to them any more. */
     private void hear(T element) {
-        if (ended != 0) {
-            return;
-        }
         try {
             listener.onNext(element);
         } catch (Throwable failure) {
