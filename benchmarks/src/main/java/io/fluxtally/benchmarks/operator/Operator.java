@@ -1,6 +1,7 @@
 package io.fluxtally.benchmarks.operator;
 
 import io.fluxtally.usage.chat.ChatUsage;
+import io.fluxtally.usage.reactor.FluxTap;
 import io.fluxtally.usage.scope.UsageRecorder;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -81,6 +82,7 @@ public abstract class Operator {
                 one.count(stream -> stream);
                 one.count(NoOp::new);
                 one.count(this::capture);
+                one.count(this::readTo);
                 one.count(this::doOnNextTo);
                 one.count(this::tapTo);
                 one.count(this::aggregate);
@@ -98,6 +100,11 @@ public abstract class Operator {
         if (figure != null && figure.getTotalTokens() > 0) {
             captured.set(figure);
         }
+    }
+
+    /** What nobody can do without who tells the responses of a stream apart, and hears why one ended. */
+    private Flux<ChatResponse> readTo(Flux<ChatResponse> stream) {
+        return FluxTap.listen(stream, context -> new Reads(this::take));
     }
 
     private Flux<ChatResponse> doOnNextTo(Flux<ChatResponse> stream) {
@@ -147,6 +154,11 @@ public abstract class Operator {
     @Benchmark
     public long fluxtally() {
         return withUsage(this::capture);
+    }
+
+    @Benchmark
+    public long reads() {
+        return withUsage(this::readTo);
     }
 
     @Benchmark
