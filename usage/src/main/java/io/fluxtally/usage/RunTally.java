@@ -2,9 +2,9 @@ package io.fluxtally.usage;
 
 import java.util.HashSet;
 import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
@@ -15,13 +15,25 @@ import org.jspecify.annotations.Nullable;
  * {@link #branch()} starts from zero and hands every request on to the tally it was made from, so that a part of a run
  * (a node, a parallel branch, a sub-agent) can be read on its own and is in the whole exactly once.
  *
- * <p>Safe for use by any number of threads; nothing in it blocks. A snapshot is always consistent: it holds the requests
- * whose {@code add} took effect before it, and its total is their sum.
+ * <p>Safe for use by any number of threads. One that adds waits for others that do, each for as long as a few fields take to
+ * be written, and for nothing else; one that reads never waits. A snapshot is always consistent: it holds the requests whose
+ * {@code add} took effect before it, and its total is their sum.
  */
 public final class RunTally {
 
     private final @Nullable RunTally parent;
+
+    /** Guards what is written when a request is added. Nothing is called while it is held that could wait for something. */
+    private final ReentrantLock lock = new ReentrantLock();
+
+    private final RequestTable requests = new RequestTable();
+
+    /** How many requests are booked or have a place held for them. In one number, so that no request is seen twice or not at all. */
+    private long places;
+
+    /** The request that was booked last, and by it all others; written under the lock, and read without it. */
     private final AtomicReference<RunUsage.@Nullable Entry> last = new AtomicReference<>();
+
     private final AtomicLong open = new AtomicLong();
 
     /** How many requests had begun before what was restored was stored, and are not to end any more. */
@@ -29,11 +41,6 @@ public final class RunTally {
 
     /** What waits for nothing to be in flight, or null. */
     private final AtomicReference<@Nullable Runnable> waiting = new AtomicReference<>();
-
-    /** How many requests are booked or have a place held for them. In one number, so that no request is seen twice or not at all. */
-    private final AtomicLong places = new AtomicLong();
-
-    private final Set<String> requestIds = ConcurrentHashMap.newKeySet();
 
     /** The requests that are counted here and not above. */
     private volatile Set<String> restored = Set.of();
@@ -58,7 +65,12 @@ public final class RunTally {
      * @return whether it was new here
      */
     public boolean add(RequestUsage request) {
-        return add(request, tally -> false);
+        boolean added = addHere(request);
+        RunTally above = above(request);
+        if (above != null) {
+            above.add(request);
+        }
+        return added;
     }
 
     /**
@@ -66,30 +78,65 @@ public final class RunTally {
      *
      * @param request the request
      * @param takesPlace whether the request takes a place that was {@linkplain #holdPlace held} for it in the given tally;
-     *     asked once for each tally that the request is new to
+     *     asked once for each tally that the request is new to; what it throws is thrown on, once the request is added here
      * @return whether it was new here
      */
     public boolean add(RequestUsage request, Predicate<? super RunTally> takesPlace) {
         boolean added = addHere(request, takesPlace);
-        if (parent != null && !restored.contains(request.requestId())) {
-            parent.add(request, takesPlace);
+        RunTally above = above(request);
+        if (above != null) {
+            above.add(request, takesPlace);
         }
         return added;
     }
 
-    private boolean addHere(RequestUsage request, Predicate<? super RunTally> takesPlace) {
-        boolean added = requestIds.add(request.requestId());
-        if (added) {
-            if (!takesPlace.test(this)) {
-                places.incrementAndGet();
+    /** The tally that a request is to be added to as well, or null. */
+    private @Nullable RunTally above(RequestUsage request) {
+        return restored.contains(request.requestId()) ? null : parent;
+    }
+
+    private boolean addHere(RequestUsage request) {
+        int hash = RequestTable.hash(request);
+        lock.lock();
+        try {
+            boolean added = requests.add(request, hash);
+            if (added) {
+                book(request, 1);
             }
-            RunUsage.Entry entry = new RunUsage.Entry(request);
-            RunUsage.Entry current;
-            do {
-                current = last.get();
-            } while (!last.compareAndSet(current, entry.after(current)));
+            return added;
+        } finally {
+            lock.unlock();
         }
-        return added;
+    }
+
+    /** In two steps: what is asked in between is not ours, so it is not asked under the lock. */
+    private boolean addHere(RequestUsage request, Predicate<? super RunTally> takesPlace) {
+        int hash = RequestTable.hash(request);
+        lock.lock();
+        try {
+            if (!requests.add(request, hash)) {
+                return false;
+            }
+        } finally {
+            lock.unlock();
+        }
+        int more = 1;
+        try {
+            more = takesPlace.test(this) ? 0 : 1;
+        } finally {
+            lock.lock();
+            try {
+                book(request, more);
+            } finally {
+                lock.unlock();
+            }
+        }
+        return true;
+    }
+
+    private void book(RequestUsage request, int more) {
+        places += more;
+        last.setRelease(new RunUsage.Entry(request, last.getPlain()));
     }
 
     /**
@@ -100,7 +147,7 @@ public final class RunTally {
     public void restore(RunUsage before) {
         Set<String> all = new HashSet<>(restored);
         for (RequestUsage request : before.requests()) {
-            if (addHere(request, tally -> false)) {
+            if (addHere(request)) {
                 all.add(request.requestId());
             }
         }
@@ -116,19 +163,26 @@ public final class RunTally {
      * @return how many were taken before; a place is held exactly if they are fewer than max
      */
     public long holdPlace(long max) {
-        long taken;
-        do {
-            taken = places.get();
-            if (taken >= max) {
-                return taken;
+        lock.lock();
+        try {
+            long taken = places;
+            if (taken < max) {
+                places++;
             }
-        } while (!places.compareAndSet(taken, taken + 1));
-        return taken;
+            return taken;
+        } finally {
+            lock.unlock();
+        }
     }
 
     /** Gives back a place that was held for a request that is not to come. */
     public void leavePlace() {
-        places.decrementAndGet();
+        lock.lock();
+        try {
+            places--;
+        } finally {
+            lock.unlock();
+        }
     }
 
     /**

@@ -48,7 +48,7 @@ public final class RunUsage {
         }
         Entry last = null;
         for (RequestUsage request : requests) {
-            last = new Entry(request).after(last);
+            last = new Entry(request, last);
         }
         return new RunUsage(last, inFlight);
     }
@@ -60,20 +60,14 @@ public final class RunUsage {
     static final class Entry {
 
         private final RequestUsage request;
-
-        /** Set before anyone else sees this. */
-        private @Nullable Entry previous;
+        private final @Nullable Entry previous;
 
         /** Null until it is asked for; two threads that ask at one time make it twice. */
         private @Nullable UsageSum sum;
 
-        Entry(RequestUsage request) {
+        Entry(RequestUsage request, @Nullable Entry previous) {
             this.request = request;
-        }
-
-        Entry after(@Nullable Entry before) {
-            previous = before;
-            return this;
+            this.previous = previous;
         }
 
         private UsageSum sum() {

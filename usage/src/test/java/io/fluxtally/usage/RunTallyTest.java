@@ -1,6 +1,7 @@
 package io.fluxtally.usage;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -30,6 +31,39 @@ class RunTallyTest {
 
         assertThat(tally.usage().requests()).containsExactly(request);
         assertThat(tally.usage().total()).isEqualTo(TokenUsage.of(10, 1));
+    }
+
+    @Test
+    @DisplayName("requests whose ids have one hash code are told apart, however many there are")
+    void sameHashCode() {
+        List<RequestUsage> requests = new ArrayList<>();
+        for (int i = 0; i < 256; i++) {
+            String id = "";
+            for (int bit = 0; bit < 8; bit++) {
+                id += (i >> bit & 1) == 0 ? "Aa" : "BB";
+            }
+            requests.add(Samples.reported(id, TokenUsage.of(1 + i, 1)));
+        }
+
+        assertThat(requests)
+                .extracting(request -> request.requestId().hashCode())
+                .containsOnly("AaAaAaAaAaAaAaAa".hashCode());
+        assertThat(requests).allMatch(tally::add).noneMatch(tally::add);
+        assertThat(tally.usage().requests()).containsExactlyInAnyOrderElementsOf(requests);
+    }
+
+    @Test
+    @DisplayName("a request is booked even if who is asked about its place fails")
+    void placeFails() {
+        RequestUsage request = Samples.reported("one", TokenUsage.of(10, 1));
+
+        assertThatIllegalStateException()
+                .isThrownBy(() -> tally.add(request, in -> {
+                    throw new IllegalStateException("no place");
+                }));
+
+        assertThat(tally.usage().requests()).containsExactly(request);
+        assertThat(tally.holdPlace(0)).as("places taken").isEqualTo(1);
     }
 
     @Test
