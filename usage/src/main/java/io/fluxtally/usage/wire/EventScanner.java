@@ -30,7 +30,9 @@ final class EventScanner {
     private static final byte RECORD_SEPARATOR = 0x1E;
     private static final int FIRST_SIZE = 512;
 
-    private static final VarHandle EIGHT = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.nativeOrder());
+    /** Little-endian, so that the lowest byte is the first. */
+    private static final VarHandle EIGHT = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
+
     private static final long ONES = 0x0101_0101_0101_0101L;
 
     private enum Kind {
@@ -95,11 +97,34 @@ final class EventScanner {
 
     /** Takes the bytes from the buffer's position to its limit, and moves the position there. */
     void feed(ByteBuffer bytes) {
+        if (bytes.hasArray()) {
+            int offset = bytes.arrayOffset();
+            scan(bytes.array(), offset + bytes.position(), offset + bytes.limit());
+            bytes.position(bytes.limit());
+            return;
+        }
+        byte[] piece = new byte[Math.min(bytes.remaining(), FIRST_SIZE)];
         while (bytes.hasRemaining()) {
-            if (state == State.VALUE) {
-                takeValue(bytes);
-            } else {
-                take(bytes.get());
+            int count = Math.min(bytes.remaining(), piece.length);
+            bytes.get(piece, 0, count);
+            scan(piece, 0, count);
+        }
+    }
+
+    /** Takes bytes; lines are passed over in one piece where they may be, since this is done for every byte of a body. */
+    private void scan(byte[] bytes, int from, int to) {
+        int at = from;
+        while (at < to) {
+            if (state == State.VALUE || state == State.OTHER) {
+                int end = indexOfBreak(bytes, at, to);
+                pass(bytes, at, end - at);
+                at = end;
+            } else if (state == State.NAME && matched == 0 && startsWithData(bytes, at, to)) {
+                beginData();
+                at += DATA.length + 1;
+            }
+            if (at < to) {
+                take(bytes[at++]);
             }
         }
     }
@@ -176,52 +201,68 @@ final class EventScanner {
         hasData = true;
     }
 
-    /** Takes bytes up to the end of the line, the record or the buffer, in one piece. */
-    private void takeValue(ByteBuffer bytes) {
-        int start = bytes.position();
-        int end = indexOfBreak(bytes, start);
-        int count = end - start;
-        if (count > 0) {
-            afterCarriageReturn = false;
-            hasData = true;
-        }
-        if (reserve(count)) {
-            bytes.get(data, length, count);
-            length += count;
-        } else {
-            bytes.position(end);
-        }
-        if (bytes.hasRemaining()) {
-            take(bytes.get());
-        }
+    private static boolean startsWithData(byte[] bytes, int at, int to) {
+        return to - at > DATA.length
+                && bytes[at + DATA.length] == ':'
+                && Arrays.equals(bytes, at, at + DATA.length, DATA, 0, DATA.length);
     }
 
-    /** The index of the first byte that ends the value, or the limit; eight bytes at a time while none of them does. */
-    private int indexOfBreak(ByteBuffer bytes, int from) {
-        int end = from;
-        if (bytes.hasArray()) {
-            byte[] array = bytes.array();
-            int offset = bytes.arrayOffset();
-            while (end <= bytes.limit() - Long.BYTES && !hasBreak((long) EIGHT.get(array, offset + end))) {
-                end += Long.BYTES;
+    /** The name of a data field and its colon are passed. */
+    private void beginData() {
+        emptyLine = false;
+        afterCarriageReturn = false;
+        matched = DATA.length;
+        state = State.VALUE_START;
+    }
+
+    /** Passes over bytes that do not end the line or the record, and takes those of a value. */
+    private void pass(byte[] bytes, int from, int count) {
+        if (count == 0) {
+            return;
+        }
+        afterCarriageReturn = false;
+        if (state == State.VALUE) {
+            hasData = true;
+            if (reserve(count)) {
+                System.arraycopy(bytes, from, data, length, count);
+                length += count;
             }
         }
-        while (end < bytes.limit() && !isBreak(bytes.get(end))) {
-            end++;
+    }
+
+    /** The index of the first byte that ends the line or the record, or the end. */
+    private int indexOfBreak(byte[] bytes, int from, int to) {
+        int at = indexOfControl(bytes, from, to);
+        while (at < to && !isBreak(bytes[at])) {
+            at = indexOfControl(bytes, at + 1, to);
         }
-        return end;
+        return at;
     }
 
-    private boolean hasBreak(long eight) {
-        return kind == Kind.RECORDS
-                ? hasByte(eight, RECORD_SEPARATOR)
-                : hasByte(eight, (byte) '\n') || hasByte(eight, (byte) '\r');
+    /**
+     * The index of the first control character, or the end; eight bytes at a time while there is none among them. All that
+     * ends a line or a record is one, and there are hardly any others in JSON.
+     */
+    private static int indexOfControl(byte[] bytes, int from, int to) {
+        int at = from;
+        for (; at <= to - Long.BYTES; at += Long.BYTES) {
+            long controls = controlsIn((long) EIGHT.get(bytes, at));
+            if (controls != 0) {
+                return at + Long.numberOfTrailingZeros(controls) / Byte.SIZE;
+            }
+        }
+        while (at < to && (bytes[at] < 0 || bytes[at] >= ' ')) {
+            at++;
+        }
+        return at;
     }
 
-    /** Whether one of eight bytes is the given one: only a byte of zeros borrows from its own highest bit. */
-    private static boolean hasByte(long eight, byte wanted) {
-        long differences = eight ^ (ONES * wanted);
-        return ((differences - ONES) & ~differences & (ONES << 7)) != 0;
+    /**
+     * The highest bit of each of eight bytes that is less than a blank, and not negative. Behind such a byte, that of another
+     * may be set as well: a borrow of the subtraction.
+     */
+    private static long controlsIn(long eight) {
+        return (eight - ONES * ' ') & ~eight & (ONES << 7);
     }
 
     private void append(byte b) {
