@@ -78,10 +78,13 @@ public final class AnthropicDialect implements Dialect {
 
     private static final class Reading extends ResponseReading {
 
-        private static final byte[] USAGE = JsonBytes.quoted("usage");
-        private static final byte[] STOP_REASON = JsonBytes.quoted("stop_reason");
-        private static final byte[] ERROR = JsonBytes.quoted("error");
-        private static final byte[] MESSAGE_STOP = JsonBytes.quoted("message_stop");
+        private static final JsonBytes.Fields WANTED = new JsonBytes.Fields(
+                JsonBytes.Field.orString("usage"),
+                JsonBytes.Field.orString("stop_reason"),
+                JsonBytes.Field.orString("error"),
+                JsonBytes.Field.orString("message_stop"));
+
+        private final WantedEvents wantedEvents = new WantedEvents(WANTED);
         private final RawFigures usage = new RawFigures(USAGE_FIELDS.size());
         private final RawFigures event = new RawFigures(USAGE_FIELDS.size());
 
@@ -99,10 +102,7 @@ public final class AnthropicDialect implements Dialect {
 
         @Override
         public boolean wants(byte[] json, int length) {
-            return JsonBytes.contains(json, length, USAGE)
-                    || JsonBytes.contains(json, length, STOP_REASON)
-                    || JsonBytes.contains(json, length, ERROR)
-                    || JsonBytes.contains(json, length, MESSAGE_STOP);
+            return wantedEvents.contain(json, length);
         }
 
         @Override

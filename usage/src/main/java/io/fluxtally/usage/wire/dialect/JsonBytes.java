@@ -28,15 +28,25 @@ final class JsonBytes {
      */
     record Field(byte[] quotedName, char except) {
 
+        private static final char NONE = 0;
+
         /** A field with any value but null. */
         static Field of(String name) {
             return new Field(quoted(name), 'n');
+        }
+
+        /** A field with any value, or a string: there is no telling. */
+        static Field orString(String name) {
+            return new Field(quoted(name), NONE);
         }
 
         /** Whether it is at a place of the text with a value that counts. */
         private boolean isAt(byte[] json, int at, int length) {
             if (at > length - quotedName.length || !startsWith(json, at, quotedName)) {
                 return false;
+            }
+            if (except == NONE) {
+                return true;
             }
             int value = skipBlanksAndColon(json, at + quotedName.length, length);
             return value < length && json[value] != except;
@@ -99,21 +109,6 @@ final class JsonBytes {
     private static long quotesIn(long eight) {
         long differences = eight ^ (ONES * '"');
         return (differences - ONES) & ~differences & (ONES << 7);
-    }
-
-    /** Whether a field or a string of the name is somewhere in the text. */
-    static boolean contains(byte[] json, int length, byte[] quotedName) {
-        return indexOf(json, 0, length, quotedName) >= 0;
-    }
-
-    private static int indexOf(byte[] json, int from, int length, byte[] quotedName) {
-        int last = length - quotedName.length;
-        for (int i = from; i <= last; i++) {
-            if (json[i] == '"' && startsWith(json, i, quotedName)) {
-                return i;
-            }
-        }
-        return -1;
     }
 
     private static boolean startsWith(byte[] json, int from, byte[] name) {

@@ -23,7 +23,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class OpenAiDialect implements Dialect {
 
-    /** What an event has to have one of to say anything new; every event is searched for all of them at once. */
+    /** What an event has to have one of to say anything new. */
     private static final JsonBytes.Fields WANTED = new JsonBytes.Fields(
             JsonBytes.Field.of("usage"),
             JsonBytes.Field.of("finish_reason"),
@@ -101,6 +101,7 @@ public final class OpenAiDialect implements Dialect {
 
     private static final class Reading extends ResponseReading {
 
+        private final WantedEvents wantedEvents = new WantedEvents(WANTED);
         private final Choices choices = new Choices();
         private final UsageFigures figures = new UsageFigures();
 
@@ -117,7 +118,7 @@ public final class OpenAiDialect implements Dialect {
 
         @Override
         public boolean wants(byte[] json, int length) {
-            return WANTED.isAnyIn(json, length);
+            return wantedEvents.contain(json, length);
         }
 
         @Override

@@ -73,9 +73,10 @@ public final class OpenAiResponsesDialect implements Dialect {
 
     private static final class Reading extends ResponseReading {
 
-        private static final byte[] RESPONSE = JsonBytes.quoted("response");
-        private static final byte[] ERROR = JsonBytes.quoted("error");
+        private static final JsonBytes.Fields WANTED =
+                new JsonBytes.Fields(JsonBytes.Field.orString("response"), JsonBytes.Field.orString("error"));
 
+        private final WantedEvents wantedEvents = new WantedEvents(WANTED);
         private final UsageFigures figures = new UsageFigures();
         private UsageFigures event = new UsageFigures();
         private boolean namesItself;
@@ -86,7 +87,7 @@ public final class OpenAiResponsesDialect implements Dialect {
 
         @Override
         public boolean wants(byte[] json, int length) {
-            return JsonBytes.contains(json, length, RESPONSE) || JsonBytes.contains(json, length, ERROR);
+            return wantedEvents.contain(json, length);
         }
 
         @Override

@@ -1,5 +1,8 @@
 package io.fluxtally.usage.wire.dialect;
 
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
@@ -7,13 +10,28 @@ import java.util.Arrays;
 final class SimilarEvents {
 
     /** What stands before the values that may differ. In a string its quotes would be escaped. */
-    private static final byte[] TOKENS = "_tokens\":".getBytes(StandardCharsets.US_ASCII);
+    private static final byte[] TOKENS = beginning("_tokens");
+
+    private static final byte[] SEQUENCE_NUMBER = beginning("\"sequence_number");
 
     private static final byte[][] TEXTS = {
-        "\"content\":".getBytes(StandardCharsets.US_ASCII),
-        "\"reasoning_content\":".getBytes(StandardCharsets.US_ASCII),
-        "\"text\":".getBytes(StandardCharsets.US_ASCII)
+        beginning("\"content"), beginning("\"reasoning_content"), beginning("\"text"),
     };
+
+    /** The same where an event is only passed over: the arguments of a tool, and more that no figure is in. */
+    private static final byte[][] PASSED_OVER = {
+        beginning("\"content"),
+        beginning("\"text"),
+        beginning("\"delta"),
+        beginning("\"reasoning_content"),
+        beginning("\"arguments"),
+        beginning("\"partial_json"),
+        beginning("\"thinking"),
+        beginning("\"obfuscation"),
+    };
+
+    private static final VarHandle EIGHT = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.nativeOrder());
+    private static final long ONES = 0x0101_0101_0101_0101L;
 
     /** So many digits every count has room for. */
     private static final int MAX_DIGITS = 18;
@@ -22,6 +40,10 @@ final class SimilarEvents {
 
     private SimilarEvents() {}
 
+    private static byte[] beginning(String name) {
+        return (name + "\":").getBytes(StandardCharsets.US_ASCII);
+    }
+
     /**
      * Whether two events, the first of which is JSON, differ at most in the strings of {@code content},
      * {@code reasoning_content} and {@code text} and in the numbers of fields whose names end in {@code _tokens}. Then the
@@ -29,6 +51,18 @@ final class SimilarEvents {
      * blank before a number, makes the answer no.
      */
     static boolean differInTextAndTokensOnly(byte[] one, int oneLength, byte[] other, int otherLength) {
+        return isSimilar(one, oneLength, other, otherLength, true);
+    }
+
+    /**
+     * Whether two events differ at most in strings that are text, escapes and all, or a tool's arguments, and in numbers of
+     * tokens or of the event. Then they have the same fields, but neither need be JSON.
+     */
+    static boolean differInPassedOverOnly(byte[] one, int oneLength, byte[] other, int otherLength) {
+        return isSimilar(one, oneLength, other, otherLength, false);
+    }
+
+    private static boolean isSimilar(byte[] one, int oneLength, byte[] other, int otherLength, boolean isPlain) {
         int i = 0;
         int j = 0;
         while (true) {
@@ -43,15 +77,16 @@ final class SimilarEvents {
                 return false;
             }
             int back = i - startOfNumber(one, from, i);
-            boolean isNumber = endsWith(one, i - back, TOKENS);
+            boolean isNumber =
+                    endsWith(one, i - back, TOKENS) || (!isPlain && endsWith(one, i - back, SEQUENCE_NUMBER));
             if (!isNumber) {
-                back = i - startOfText(one, from, i);
+                back = i - startOfText(one, from, i, isPlain ? TEXTS : PASSED_OVER);
             }
             if (back > same) {
                 return false;
             }
-            i = isNumber ? endOfNumber(one, i - back, oneLength) : endOfText(one, i - back, oneLength);
-            j = isNumber ? endOfNumber(other, j - back, otherLength) : endOfText(other, j - back, otherLength);
+            i = isNumber ? endOfNumber(one, i - back, oneLength) : endOfText(one, i - back, oneLength, isPlain);
+            j = isNumber ? endOfNumber(other, j - back, otherLength) : endOfText(other, j - back, otherLength, isPlain);
             if (i == NOWHERE || j == NOWHERE) {
                 return false;
             }
@@ -82,12 +117,12 @@ final class SimilarEvents {
     }
 
     /** Where the text begins that a place is in, behind its quote, or before all if it is in none. */
-    private static int startOfText(byte[] json, int from, int at) {
+    private static int startOfText(byte[] json, int from, int at, byte[][] names) {
         int start = at;
         while (start > from && json[start - 1] != '"') {
             start--;
         }
-        for (byte[] name : TEXTS) {
+        for (byte[] name : names) {
             if (start > from && endsWith(json, start - 1, name)) {
                 return start;
             }
@@ -95,10 +130,20 @@ final class SimilarEvents {
         return NOWHERE;
     }
 
+    private static int endOfText(byte[] json, int from, int length, boolean isPlain) {
+        return isPlain ? endOfPlainText(json, from, length) : endOfAnyText(json, from, length);
+    }
+
     /** Where a string of valid UTF-8 without escapes ends, at its quote, or {@link #NOWHERE}. */
-    private static int endOfText(byte[] json, int from, int length) {
+    private static int endOfPlainText(byte[] json, int from, int length) {
         int i = from;
         while (i < length && json[i] != '"') {
+            while (i <= length - Long.BYTES && isPlain((long) EIGHT.get(json, i))) {
+                i += Long.BYTES;
+            }
+            if (i == length || json[i] == '"') {
+                break;
+            }
             byte b = json[i++];
             if (b >= 0 && (b < ' ' || b == '\\')) {
                 return NOWHERE;
@@ -111,6 +156,32 @@ final class SimilarEvents {
             }
         }
         return i < length ? i : NOWHERE;
+    }
+
+    /** Where a string ends, at its quote, or {@link #NOWHERE}. */
+    private static int endOfAnyText(byte[] json, int from, int length) {
+        int i = from;
+        while (i < length && json[i] != '"') {
+            while (i <= length - Long.BYTES && !hasQuoteOrBackslash((long) EIGHT.get(json, i))) {
+                i += Long.BYTES;
+            }
+            if (i == length || json[i] == '"') {
+                break;
+            }
+            i += json[i] == '\\' ? 2 : 1;
+        }
+        return i < length ? i : NOWHERE;
+    }
+
+    /** Whether eight bytes are ASCII that stands in a string for itself. */
+    private static boolean isPlain(long eight) {
+        return ((eight | (eight - ONES * ' ')) & (ONES << 7)) == 0 && !hasQuoteOrBackslash(eight);
+    }
+
+    private static boolean hasQuoteOrBackslash(long eight) {
+        long quotes = eight ^ (ONES * '"');
+        long backslashes = eight ^ (ONES * '\\');
+        return (((quotes - ONES) & ~quotes | (backslashes - ONES) & ~backslashes) & (ONES << 7)) != 0;
     }
 
     private static boolean endsWith(byte[] json, int end, byte[] what) {
