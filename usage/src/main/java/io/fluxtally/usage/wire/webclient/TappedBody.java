@@ -3,6 +3,7 @@ package io.fluxtally.usage.wire.webclient;
 import io.fluxtally.usage.scope.MeasuringFailures;
 import io.fluxtally.usage.wire.WireRequest;
 import java.nio.ByteBuffer;
+import java.util.concurrent.atomic.AtomicIntegerFieldUpdater;
 import org.reactivestreams.Subscription;
 import org.springframework.core.io.buffer.DataBuffer;
 import org.springframework.core.io.buffer.DataBufferUtils;
@@ -40,6 +41,18 @@ final class TappedBody extends FluxOperator<DataBuffer, DataBuffer> {
 
     private static final class Reading extends TappedSubscriber<DataBuffer> {
 
+        /** A lock would cost each event more: the reader and who stops it hardly ever meet. */
+        private static final AtomicIntegerFieldUpdater<Reading> STATE =
+                AtomicIntegerFieldUpdater.newUpdater(Reading.class, "state");
+
+        /** The reader is at a buffer right now, or waits for more of what it holds already. */
+        private static final int READING = 1;
+
+        /** The call behind it is left, and the body to be stopped as soon as it may. */
+        private static final int UNWANTED = 2;
+
+        private static final int STOPPED = 4;
+
         private final boolean isLines;
 
         /** What is being heard: views of the buffers themselves would be garbage, several of them for each event. */
@@ -47,13 +60,8 @@ final class TappedBody extends FluxOperator<DataBuffer, DataBuffer> {
 
         private volatile boolean left;
 
-        /** Whether the call behind it is left, and the body to be stopped as soon as it may. */
-        private boolean unwanted;
-
-        /** Whether the reader is at a buffer right now, or waits for more of what it holds already. */
-        private boolean isReading;
-
-        private boolean stopped;
+        /** What of {@link #READING}, {@link #UNWANTED} and {@link #STOPPED} is so. */
+        private volatile int state;
 
         Reading(CoreSubscriber<? super DataBuffer> actual, WireRequest wire, boolean isLines) {
             super(actual, wire);
@@ -62,12 +70,9 @@ final class TappedBody extends FluxOperator<DataBuffer, DataBuffer> {
 
         @Override
         public void onNext(DataBuffer buffer) {
-            synchronized (this) {
-                if (stopped) {
-                    DataBufferUtils.release(buffer);
-                    return;
-                }
-                isReading = true;
+            if (!begins()) {
+                DataBufferUtils.release(buffer);
+                return;
             }
             hear(buffer);
             if (left) {
@@ -102,23 +107,34 @@ final class TappedBody extends FluxOperator<DataBuffer, DataBuffer> {
             return end > buffer.readPosition() && buffer.getByte(end - 1) == '\n';
         }
 
-        /** Takes note that the reader holds nothing, and returns whether that is where the body stops. */
-        private synchronized boolean hasRead() {
-            isReading = false;
-            return stopsNow();
-        }
-
-        private synchronized boolean isUnwanted() {
-            unwanted = true;
-            return stopsNow();
-        }
-
-        private synchronized boolean stopsNow() {
-            if (!unwanted || isReading || stopped) {
-                return false;
+        /** Takes note that the reader is at a buffer, and returns whether it may be: whether the body is not stopped. */
+        private boolean begins() {
+            int now = state;
+            while ((now & (READING | STOPPED)) == 0 && !STATE.compareAndSet(this, now, now | READING)) {
+                now = state;
             }
-            stopped = true;
-            return true;
+            return (now & STOPPED) == 0;
+        }
+
+        /** Takes note that the reader holds nothing, and returns whether that is where the body stops. */
+        private boolean hasRead() {
+            return change(READING, 0);
+        }
+
+        private boolean isUnwanted() {
+            return change(0, UNWANTED);
+        }
+
+        /** Changes the state, and returns whether that stops the body: it is not wanted, and the reader at no buffer. */
+        private boolean change(int without, int with) {
+            while (true) {
+                int now = state;
+                int next = (now & ~without) | with;
+                boolean stops = (next & (READING | UNWANTED | STOPPED)) == UNWANTED;
+                if (STATE.compareAndSet(this, now, stops ? next | STOPPED : next)) {
+                    return stops;
+                }
+            }
         }
 
         /**
@@ -149,8 +165,8 @@ final class TappedBody extends FluxOperator<DataBuffer, DataBuffer> {
             }
         }
 
-        private synchronized boolean passesOn() {
-            return !left && !stopped;
+        private boolean passesOn() {
+            return !left && (state & STOPPED) == 0;
         }
 
         @Override
