@@ -14,7 +14,9 @@ import java.io.FileOutputStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.atomic.LongAdder;
 import org.springframework.ai.openai.api.OpenAiApi;
@@ -33,6 +35,15 @@ final class MeasuredClient {
 
     private static final Duration PATIENCE = Duration.ofMinutes(2);
     private static final String KEY = "none";
+
+    /** How many turns the warm-up has at most. */
+    private static final int WARM_UP_TURNS = 10;
+
+    /** After so many turns in a row in which nothing has become cheaper, nothing will. */
+    private static final int TURNS_WITHOUT_GAIN = 2;
+
+    /** What is less than so much of what it was has become cheaper; anything above is noise. */
+    private static final double GAIN = 0.97;
 
     private final Family family;
     private final boolean decodes;
@@ -78,21 +89,39 @@ final class MeasuredClient {
         long nanos = Long.parseLong(arguments[5]) * 1_000_000;
         try (PrintWriter out =
                 new PrintWriter(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8)) {
-            for (Load load : Load.values()) {
-                // Until nothing is left to be compiled.
-                client.sample(load, 4 * nanos);
-            }
+            client.warmUp(nanos);
             for (int sample = 0; sample < samples; sample++) {
                 for (Load load : Load.values()) {
-                    out.println(client.sample(load, nanos));
+                    Spent spent = client.sample(load, nanos);
+                    out.println("%s %s %s".formatted(load, spent.nanos() / 1e3, spent.bytes()));
                 }
             }
         }
         System.exit(0);
     }
 
+    /**
+     * Reads all loads in turn until the compiler has done what it will: until none of them has become cheaper for some turns,
+     * or there were many.
+     */
+    private void warmUp(long nanos) {
+        Map<Load, Long> cheapest = new EnumMap<>(Load.class);
+        int since = 0;
+        for (int turn = 0; turn < WARM_UP_TURNS && since < TURNS_WITHOUT_GAIN; turn++) {
+            since++;
+            for (Load load : Load.values()) {
+                long spent = sample(load, nanos).nanos();
+                long before = cheapest.getOrDefault(load, Long.MAX_VALUE);
+                if (spent < before * GAIN) {
+                    since = 0;
+                }
+                cheapest.put(load, Math.min(before, spent));
+            }
+        }
+    }
+
     /** Reads for so long, and returns what an operation came to. */
-    private String sample(Load load, long nanos) {
+    private Spent sample(Load load, long nanos) {
         long requestsBefore = requests.sum();
         long tokensBefore = outputTokens.sum();
         long expected = expected(load) * load.streams;
@@ -112,7 +141,7 @@ final class MeasuredClient {
             check("output tokens", (long) operations * load.events(), outputTokens.sum() - tokensBefore);
             check("requests without the figure that was reported", 0, notReported.sum());
         }
-        return "%s %s %s".formatted(load, spent.nanos() / 1e3 / operations, (double) spent.bytes() / operations);
+        return new Spent(spent.nanos() / operations, spent.bytes() / operations);
     }
 
     /** What is seen of one stream. */

@@ -17,7 +17,7 @@ import java.util.Locale;
  * allocated, so the client has a process of its own; the server is in this one.
  *
  * <p>It is no JMH benchmark: that measures the time that passes, and one way after the other. Here processes with and without
- * take turns. Arguments: the result file, rounds (5), samples of each load in a round (4), milliseconds of a sample (500).
+ * take turns. Arguments: the result file, rounds (4), samples of each load in a round (4), milliseconds of a sample (500).
  */
 public final class WireLoad {
 
@@ -29,7 +29,7 @@ public final class WireLoad {
     /** Measures, and writes the file. */
     public static void main(String[] arguments) throws IOException {
         Path file = Path.of(arguments[0]);
-        int rounds = arguments.length > 1 ? Integer.parseInt(arguments[1]) : 5;
+        int rounds = arguments.length > 1 ? Integer.parseInt(arguments[1]) : 4;
         int samples = arguments.length > 2 ? Integer.parseInt(arguments[2]) : 4;
         int millis = arguments.length > 3 ? Integer.parseInt(arguments[3]) : 500;
         Samples all = new Samples();
