@@ -13,10 +13,12 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import org.openjdk.jmh.util.ListStatistics;
 
 /** Turns result files into a page: every figure on it is one of a file, or the ratio of two. */
 public final class Report {
 
+    private static final double CONFIDENCE = 0.999;
     private static final String ALLOCATION = "gc.alloc.rate.norm";
     private static final String MICROSECONDS = "us/op";
 
@@ -32,7 +34,8 @@ public final class Report {
             Map.entry(
                     "AppUnderLoad",
                     "A Spring Boot app whose agent runs a tool and streams its answer, at the same rate with Fluxtally on and off: the time "
-                            + "that its process had a processor."),
+                            + "that its process had a processor. The two took turns: a ratio is that of a turn with the one beside it, "
+                            + "the middle one of each pair of processes, with the spread over these pairs."),
             Map.entry("WireDashscopeBody", "The bytes of streams in DashScope's form, and no more. " + WIRE),
             Map.entry("WireDashscopeDecoded", "Streams in DashScope's form, read by its client. " + WIRE),
             Map.entry("WireOpenaiBody", "The bytes of streams in OpenAI's form, and no more. " + WIRE),
@@ -65,16 +68,40 @@ public final class Report {
     private static final List<String> BASES = List.of("noOp", "fluxtally");
 
     /** A figure and half the width of the interval in which it lies, which is not a number if it was measured once. */
-    record Figure(double score, double error) {
+    record Figure(double score, double error, List<List<Double>> turns) {
+
+        Figure(double score, double error) {
+            this(score, error, List.of());
+        }
 
         Figure per(double count) {
             return new Figure(score / count, error / count);
         }
 
-        /** To the first order: the errors of two runs have nothing to do with each other. */
+        /**
+         * Turn by turn, where both took turns, since what disturbed one disturbed the one beside it. Each pair of processes is one
+         * sample, whatever the number of its turns: they are not independent. Else to the first order: the errors of two
+         * runs have nothing to do with each other.
+         */
         Figure dividedBy(Figure other) {
+            if (!turns.isEmpty() && !other.turns.isEmpty()) {
+                ListStatistics ratios = new ListStatistics();
+                for (int process = 0; process < turns.size(); process++) {
+                    ratios.addValue(ratio(turns.get(process), other.turns.get(process)));
+                }
+                return new Figure(ratios.getMean(), ratios.getMeanErrorAt(CONFIDENCE));
+            }
             double ratio = score / other.score;
             return new Figure(ratio, ratio * Math.hypot(error / score, other.error / other.score));
+        }
+
+        /** The middle one of the ratios of neighbours: a compilation in one turn is not what is asked for. */
+        private static double ratio(List<Double> ones, List<Double> others) {
+            ListStatistics ratios = new ListStatistics();
+            for (int turn = 0; turn < ones.size(); turn++) {
+                ratios.addValue(ones.get(turn) / others.get(turn));
+            }
+            return ratios.getPercentile(50);
         }
 
         @Override
@@ -202,8 +229,14 @@ public final class Report {
 
     private static Figure figure(JsonNode metric) {
         // JMH writes the error of a single figure as the text "NaN".
+        List<List<Double>> turns = new ArrayList<>();
+        for (JsonNode process : metric.path("turns")) {
+            List<Double> ofOne = new ArrayList<>();
+            process.forEach(turn -> ofOne.add(turn.asDouble()));
+            turns.add(ofOne);
+        }
         return new Figure(
-                metric.path("score").asDouble(), metric.path("scoreError").asDouble(Double.NaN));
+                metric.path("score").asDouble(), metric.path("scoreError").asDouble(Double.NaN), turns);
     }
 
     private static void append(StringBuilder page, String name, Benchmark benchmark) {

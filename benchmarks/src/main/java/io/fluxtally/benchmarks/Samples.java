@@ -5,9 +5,13 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import org.openjdk.jmh.util.ListStatistics;
 
 /**
@@ -20,7 +24,27 @@ public final class Samples {
 
     private record Key(String benchmark, String parameter, int value, String method) {}
 
-    private record Measured(ListStatistics micros, ListStatistics bytes) {}
+    /** All samples, and of those that were measured in turns also the single ones, by process and in their order. */
+    private record Measured(Metric micros, Metric bytes) {
+
+        Measured() {
+            this(new Metric(), new Metric());
+        }
+    }
+
+    private static final class Metric {
+
+        private final ListStatistics all = new ListStatistics();
+        private final SortedMap<Integer, List<Double>> turns = new TreeMap<>();
+
+        double mean() {
+            return all.getMean();
+        }
+
+        double error() {
+            return all.getMeanErrorAt(CONFIDENCE);
+        }
+    }
 
     private final Map<Key, Measured> all = new LinkedHashMap<>();
 
@@ -36,11 +60,30 @@ public final class Samples {
      * @param method which of the ways that are compared
      */
     public void add(String benchmark, String parameter, int value, String method, double micros, double bytes) {
-        Measured measured = all.computeIfAbsent(
-                new Key(benchmark, parameter, value, method),
-                none -> new Measured(new ListStatistics(), new ListStatistics()));
-        measured.micros.addValue(micros);
-        measured.bytes.addValue(bytes);
+        Measured measured = all.computeIfAbsent(new Key(benchmark, parameter, value, method), none -> new Measured());
+        measured.micros.all.addValue(micros);
+        measured.bytes.all.addValue(bytes);
+    }
+
+    /**
+     * Adds what one operation took in a process that takes turns with others, one for each way: the sample is to be compared
+     * with the one that another way has in the same place.
+     *
+     * @param benchmark the name of the benchmark
+     * @param parameter the name of its parameter: what an operation has so many of
+     * @param value how many
+     * @param method which of the ways that are compared
+     * @param process which of the way's processes, from 0
+     */
+    public void addTurn(
+            String benchmark, String parameter, int value, String method, int process, double micros, double bytes) {
+        add(benchmark, parameter, value, method, micros, bytes);
+        Measured measured = all.computeIfAbsent(new Key(benchmark, parameter, value, method), none -> new Measured());
+        measured.micros
+                .turns
+                .computeIfAbsent(process, none -> new ArrayList<>())
+                .add(micros);
+        measured.bytes.turns.computeIfAbsent(process, none -> new ArrayList<>()).add(bytes);
     }
 
     /** A table of all, each against the first way of the same benchmark. */
@@ -55,11 +98,11 @@ public final class Samples {
                     key.benchmark,
                     key.value,
                     key.method,
-                    measured.micros.getMean() / key.value,
-                    measured.micros.getMeanErrorAt(CONFIDENCE) / key.value,
-                    measured.bytes.getMean() / key.value,
-                    measured.micros.getMean() / first.micros.getMean(),
-                    (measured.bytes.getMean() - first.bytes.getMean()) / key.value));
+                    measured.micros.mean() / key.value,
+                    measured.micros.error() / key.value,
+                    measured.bytes.mean() / key.value,
+                    measured.micros.mean() / first.micros.mean(),
+                    (measured.bytes.mean() - first.bytes.mean()) / key.value));
         });
         return table.toString();
     }
@@ -84,15 +127,21 @@ public final class Samples {
         json.writerWithDefaultPrettyPrinter().writeValue(file.toFile(), whole);
     }
 
-    private static void metric(ObjectNode metric, ListStatistics samples, String unit) {
-        metric.put("score", samples.getMean());
-        double error = samples.getMeanErrorAt(CONFIDENCE);
+    private static void metric(ObjectNode metric, Metric samples, String unit) {
+        metric.put("score", samples.mean());
+        double error = samples.error();
         if (Double.isNaN(error)) {
             metric.put("scoreError", "NaN");
         } else {
             metric.put("scoreError", error);
         }
         metric.put("scoreUnit", unit);
-        metric.put("samples", samples.getN());
+        metric.put("samples", samples.all.getN());
+        if (!samples.turns.isEmpty()) {
+            ArrayNode processes = metric.putArray("turns");
+            for (List<Double> turns : samples.turns.values()) {
+                turns.forEach(processes.addArray()::add);
+            }
+        }
     }
 }

@@ -26,7 +26,7 @@ import reactor.netty.resources.ConnectionProvider;
  * requests that takes about half of the machine's processors. The app has a process of its own, one with and one without, which take turns;
  * the model and those who ask are in this one.
  *
- * <p>Arguments: the result file, pairs of processes (3), turns of each (5), seconds of a turn (8).
+ * <p>Arguments: the result file, pairs of processes (8), turns of each (4), seconds of a turn (4), seconds of the warm-up of each (24).
  */
 public final class AppLoad {
 
@@ -45,36 +45,39 @@ public final class AppLoad {
     /** Measures, and writes the file. */
     public static void main(String[] arguments) throws IOException {
         Path file = Path.of(arguments[0]);
-        int pairs = arguments.length > 1 ? Integer.parseInt(arguments[1]) : 3;
-        int turns = arguments.length > 2 ? Integer.parseInt(arguments[2]) : 5;
-        int seconds = arguments.length > 3 ? Integer.parseInt(arguments[3]) : 8;
+        int pairs = arguments.length > 1 ? Integer.parseInt(arguments[1]) : 8;
+        int turns = arguments.length > 2 ? Integer.parseInt(arguments[2]) : 4;
+        int seconds = arguments.length > 3 ? Integer.parseInt(arguments[3]) : 4;
+        int warmth = arguments.length > 4 ? Integer.parseInt(arguments[4]) : 24;
         try (PrintWriter out = new PrintWriter(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8);
                 ModelServer model = ModelServer.start()) {
-            new AppLoad(out).run(model, file, pairs, turns, seconds);
+            new AppLoad(out).run(model, file, pairs, turns, seconds, warmth);
         }
         Runtime.getRuntime().halt(0);
     }
 
-    private void run(ModelServer model, Path file, int pairs, int turns, int seconds) throws IOException {
+    private void run(ModelServer model, Path file, int pairs, int turns, int seconds, int warmth) throws IOException {
         Samples samples = new Samples();
         int rate = 0;
         for (int pair = 1; pair <= pairs; pair++) {
             try (App off = new App(model, "off");
                     App on = new App(model, "on")) {
                 for (App app : List.of(off, on, off, on)) {
-                    warm(app, seconds);
+                    warm(app, warmth / 2);
                 }
                 rate = rate == 0 ? rate(off, seconds) : rate;
-                for (int turn = 0; turn < turns; turn++) {
+                // The first of each is slower: it comes after the haste of the warm-up.
+                for (int turn = -1; turn < turns; turn++) {
                     // Each is first as often as it is second.
                     for (App app : turn % 2 == 0 ? List.of(off, on) : List.of(on, off)) {
-                        turn(app, rate, seconds, samples);
+                        turn(app, rate, seconds, pair - 1, turn < 0 ? new Samples() : samples);
                     }
                 }
                 off.checkBooked(0, 0);
                 on.checkBooked(on.asked.get() * ModelServer.ROUNDS, on.asked.get() * ModelServer.OUTPUT_TOKENS);
+                out.println("pair %d of %d, which were asked %,d and %,d times"
+                        .formatted(pair, pairs, off.asked.get(), on.asked.get()));
             }
-            out.println("pair %d of %d".formatted(pair, pairs));
             out.println(samples.table());
             samples.write(file);
         }
@@ -105,7 +108,7 @@ public final class AppLoad {
     }
 
     /** Asks at the rate, whether the app answers or not. */
-    private void turn(App app, int rate, int seconds, Samples samples) throws IOException {
+    private void turn(App app, int rate, int seconds, int process, Samples samples) throws IOException {
         int requests = rate * seconds;
         long[] nanos = new long[requests];
         List<CompletableFuture<Long>> answers = new ArrayList<>();
@@ -139,7 +142,7 @@ public final class AppLoad {
                                 spent.bytes() / requests,
                                 nanos[requests / 2] / 1e6,
                                 nanos[(int) (requests * 0.99)] / 1e6));
-        samples.add("AppUnderLoad", "requests", requests, app.name, spent.nanos() / 1e3, spent.bytes());
+        samples.addTurn("AppUnderLoad", "requests", requests, app.name, process, spent.nanos() / 1e3, spent.bytes());
     }
 
     /** Asks once, and emits when the whole answer is there. */
