@@ -167,7 +167,16 @@ public final class AppLoad {
         App(ModelServer model, String name) throws IOException {
             this.name = name;
             this.process = ChildJvm.start(AgentApp.class, model.url(), name);
-            this.url = "http://127.0.0.1:%s/ask".formatted(process.read());
+            this.url = "http://127.0.0.1:%s/ask".formatted(port());
+        }
+
+        /** The first number it writes: a profiler may greet before it. */
+        private String port() throws IOException {
+            String line = process.read();
+            while (!line.chars().allMatch(Character::isDigit)) {
+                line = process.read();
+            }
+            return line;
         }
 
         private long[] figures() throws IOException {
