@@ -17,13 +17,12 @@ public final class ThreadScope {
         return CURRENT.get();
     }
 
-    /** Binds a scope to the current thread, or none. */
+    /**
+     * Binds a scope to the current thread, or none. Its place stays there, empty: some of Reactor's operators bind and unbind
+     * for each element, and a place that is removed is made again by the next look at it.
+     */
     public static void set(@Nullable UsageScope scope) {
-        if (scope == null) {
-            CURRENT.remove();
-        } else {
-            CURRENT.set(scope);
-        }
+        CURRENT.set(scope);
     }
 
     static UsageScope.Binding bind(UsageScope scope) {
