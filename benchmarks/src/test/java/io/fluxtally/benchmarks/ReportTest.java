@@ -93,6 +93,22 @@ class ReportTest {
     }
 
     @Test
+    @DisplayName("what took turns is compared turn by turn, the middle one of each pair of processes being one sample")
+    void turns() throws Exception {
+        String metric = "{\"score\": %s, \"scoreError\": 900, \"scoreUnit\": \"us/op\", \"turns\": %s}";
+        String one = "{\"benchmark\": \"io.fluxtally.benchmarks.AppUnderLoad.%s\", \"params\": {\"requests\": \"10\"}, "
+                + "\"primaryMetric\": %s, \"secondaryMetrics\": {\"gc.alloc.rate.norm\": %s}}";
+        String off = metric.formatted("1000", "[[500, 1000, 900], [1500, 1100, 1000], [10, 20, 30]]");
+        String on = metric.formatted("1100", "[[550, 1100, 9000], [1500, 1210, 1100], [11, 22, 33]]");
+        results(
+                one.formatted("off", off, off.replace("us/op", "B/op")),
+                one.formatted("on", on, on.replace("us/op", "B/op")));
+
+        assertThat(Report.of(folder))
+                .contains("| 10 | 1,000 ± 900 | 100 ± 90 | 1,100 ± 900 | 110 ± 90 | 1.10 ± 0.00 | 1.10 ± 0.00 |");
+    }
+
+    @Test
     @DisplayName("live bytes have a table")
     void memory() throws Exception {
         Files.writeString(folder.resolve("memory.json"), """
