@@ -45,7 +45,7 @@ public final class AppLoad {
     /** Measures, and writes the file. */
     public static void main(String[] arguments) throws IOException {
         Path file = Path.of(arguments[0]);
-        int pairs = arguments.length > 1 ? Integer.parseInt(arguments[1]) : 8;
+        int pairs = arguments.length > 1 ? Integer.parseInt(arguments[1]) : 6;
         int turns = arguments.length > 2 ? Integer.parseInt(arguments[2]) : 4;
         int seconds = arguments.length > 3 ? Integer.parseInt(arguments[3]) : 4;
         int warmth = arguments.length > 4 ? Integer.parseInt(arguments[4]) : 24;
