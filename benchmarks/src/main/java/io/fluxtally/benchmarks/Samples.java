@@ -37,6 +37,10 @@ public final class Samples {
         private final ListStatistics all = new ListStatistics();
         private final SortedMap<Integer, List<Double>> turns = new TreeMap<>();
 
+        void addTurn(int process, double sample) {
+            turns.computeIfAbsent(process, none -> new ArrayList<>()).add(sample);
+        }
+
         double mean() {
             return all.getMean();
         }
@@ -60,9 +64,14 @@ public final class Samples {
      * @param method which of the ways that are compared
      */
     public void add(String benchmark, String parameter, int value, String method, double micros, double bytes) {
-        Measured measured = all.computeIfAbsent(new Key(benchmark, parameter, value, method), none -> new Measured());
+        added(new Key(benchmark, parameter, value, method), micros, bytes);
+    }
+
+    private Measured added(Key key, double micros, double bytes) {
+        Measured measured = all.computeIfAbsent(key, none -> new Measured());
         measured.micros.all.addValue(micros);
         measured.bytes.all.addValue(bytes);
+        return measured;
     }
 
     /**
@@ -77,13 +86,9 @@ public final class Samples {
      */
     public void addTurn(
             String benchmark, String parameter, int value, String method, int process, double micros, double bytes) {
-        add(benchmark, parameter, value, method, micros, bytes);
-        Measured measured = all.computeIfAbsent(new Key(benchmark, parameter, value, method), none -> new Measured());
-        measured.micros
-                .turns
-                .computeIfAbsent(process, none -> new ArrayList<>())
-                .add(micros);
-        measured.bytes.turns.computeIfAbsent(process, none -> new ArrayList<>()).add(bytes);
+        Measured measured = added(new Key(benchmark, parameter, value, method), micros, bytes);
+        measured.micros.addTurn(process, micros);
+        measured.bytes.addTurn(process, bytes);
     }
 
     /** A table of all, each against the first way of the same benchmark. */

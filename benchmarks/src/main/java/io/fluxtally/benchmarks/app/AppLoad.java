@@ -26,7 +26,7 @@ import reactor.netty.resources.ConnectionProvider;
  * requests that takes about half of the machine's processors. The app has a process of its own, one with and one without, which take turns;
  * the model and those who ask are in this one.
  *
- * <p>Arguments: the result file, pairs of processes (8), turns of each (4), seconds of a turn (4), seconds of the warm-up of each (24).
+ * <p>Arguments: the result file, pairs of processes (6), turns of each (4), seconds of a turn (4), seconds of the warm-up of each (24).
  */
 public final class AppLoad {
 
