@@ -9,9 +9,9 @@ import java.nio.charset.StandardCharsets;
 final class JsonBytes {
 
     /** Little-endian, so that the lowest byte is the first. */
-    private static final VarHandle EIGHT = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
+    static final VarHandle EIGHT = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
 
-    private static final long ONES = 0x0101_0101_0101_0101L;
+    static final long ONES = 0x0101_0101_0101_0101L;
 
     private JsonBytes() {}
 
@@ -77,7 +77,7 @@ final class JsonBytes {
         boolean isAnyIn(byte[] json, int length) {
             int i = 0;
             for (; i < length - Long.BYTES; i += Long.BYTES) {
-                for (long quotes = quotesIn((long) EIGHT.get(json, i)); quotes != 0; quotes &= quotes - 1) {
+                for (long quotes = indicesOf('"', (long) EIGHT.get(json, i)); quotes != 0; quotes &= quotes - 1) {
                     int quote = i + Long.numberOfTrailingZeros(quotes) / Byte.SIZE;
                     if ((letters >>> json[quote + 1] & 1) != 0 && isAnyAt(json, quote, length)) {
                         return true;
@@ -103,11 +103,11 @@ final class JsonBytes {
     }
 
     /**
-     * The highest bit of each of eight bytes that is a quote. Where there is one, that of a byte behind it may be set as well:
-     * a borrow of the subtraction.
+     * The highest bit of each of eight bytes that is the given ASCII character. Where there is one, that of a byte behind it
+     * may be set as well: a borrow of the subtraction.
      */
-    private static long quotesIn(long eight) {
-        long differences = eight ^ (ONES * '"');
+    static long indicesOf(char character, long eight) {
+        long differences = eight ^ (ONES * character);
         return (differences - ONES) & ~differences & (ONES << 7);
     }
 

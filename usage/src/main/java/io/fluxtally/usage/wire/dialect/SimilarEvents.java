@@ -1,8 +1,5 @@
 package io.fluxtally.usage.wire.dialect;
 
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.VarHandle;
-import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
@@ -29,9 +26,6 @@ final class SimilarEvents {
         beginning("\"thinking"),
         beginning("\"obfuscation"),
     };
-
-    private static final VarHandle EIGHT = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.nativeOrder());
-    private static final long ONES = 0x0101_0101_0101_0101L;
 
     /** So many digits every count has room for. */
     private static final int MAX_DIGITS = 18;
@@ -138,7 +132,7 @@ final class SimilarEvents {
     private static int endOfPlainText(byte[] json, int from, int length) {
         int i = from;
         while (i < length && json[i] != '"') {
-            while (i <= length - Long.BYTES && isPlain((long) EIGHT.get(json, i))) {
+            while (i <= length - Long.BYTES && isPlain((long) JsonBytes.EIGHT.get(json, i))) {
                 i += Long.BYTES;
             }
             if (i == length || json[i] == '"') {
@@ -162,7 +156,7 @@ final class SimilarEvents {
     private static int endOfAnyText(byte[] json, int from, int length) {
         int i = from;
         while (i < length && json[i] != '"') {
-            while (i <= length - Long.BYTES && !hasQuoteOrBackslash((long) EIGHT.get(json, i))) {
+            while (i <= length - Long.BYTES && !hasQuoteOrBackslash((long) JsonBytes.EIGHT.get(json, i))) {
                 i += Long.BYTES;
             }
             if (i == length || json[i] == '"') {
@@ -175,13 +169,11 @@ final class SimilarEvents {
 
     /** Whether eight bytes are ASCII that stands in a string for itself. */
     private static boolean isPlain(long eight) {
-        return ((eight | (eight - ONES * ' ')) & (ONES << 7)) == 0 && !hasQuoteOrBackslash(eight);
+        return ((eight | (eight - JsonBytes.ONES * ' ')) & (JsonBytes.ONES << 7)) == 0 && !hasQuoteOrBackslash(eight);
     }
 
     private static boolean hasQuoteOrBackslash(long eight) {
-        long quotes = eight ^ (ONES * '"');
-        long backslashes = eight ^ (ONES * '\\');
-        return (((quotes - ONES) & ~quotes | (backslashes - ONES) & ~backslashes) & (ONES << 7)) != 0;
+        return (JsonBytes.indicesOf('"', eight) | JsonBytes.indicesOf('\\', eight)) != 0;
     }
 
     private static boolean endsWith(byte[] json, int end, byte[] what) {
