@@ -30,7 +30,10 @@ final class DialectSearch {
 
     private final boolean expected;
     private final RequestHead head;
-    private List<Candidate> candidates = new ArrayList<>();
+
+    /** An array, since it is gone through for each token, and an iterator each time would be most of what the tap allocates. */
+    private Candidate[] candidates;
+
     private @Nullable ResponseReading found;
 
     DialectSearch(List<Dialect> dialects, RequestHead head) {
@@ -41,12 +44,14 @@ final class DialectSearch {
             guarded(() -> (dialect.expects(head) ? expecting : others).add(dialect));
         }
         this.expected = !expecting.isEmpty();
+        List<Candidate> begun = new ArrayList<>();
         for (Dialect dialect : expected ? expecting : others) {
             guarded(() -> {
                 ResponseReading reading = dialect.newReading();
-                candidates.add(new Candidate(dialect, reading, new JsonWalk(dialect.paths(), reading)));
+                begun.add(new Candidate(dialect, reading, new JsonWalk(dialect.paths(), reading)));
             });
         }
+        this.candidates = begun.toArray(Candidate[]::new);
     }
 
     /** Begins one dialect; if that fails, the others go on without it. */
@@ -71,7 +76,7 @@ final class DialectSearch {
 
     /** The figures of the response as its provider reports them, if it was recognised. */
     Map<String, Long> reported() {
-        return found == null ? Map.of() : candidates.get(0).walk.reported();
+        return found == null ? Map.of() : candidates[0].walk.reported();
     }
 
     /** Whether to read no further. A document that is not at its end yet has its say before. */
@@ -98,8 +103,8 @@ final class DialectSearch {
     }
 
     private @Nullable Dialect known() {
-        boolean known = (found != null || expected) && !candidates.isEmpty();
-        return known ? candidates.get(0).dialect : null;
+        boolean known = (found != null || expected) && candidates.length > 0;
+        return known ? candidates[0].dialect : null;
     }
 
     /** Takes the type of the event that comes next, where its framing names one. */
@@ -170,7 +175,7 @@ final class DialectSearch {
         for (Candidate candidate : candidates) {
             if (candidate.reading.recognised(expected)) {
                 found = candidate.reading;
-                candidates = List.of(candidate);
+                candidates = new Candidate[] {candidate};
                 return;
             }
         }
