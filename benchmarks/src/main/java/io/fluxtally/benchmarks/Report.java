@@ -26,8 +26,9 @@ public final class Report {
     private static final String THREADS = "threads";
 
     private static final String WIRE =
-            "The time is the one that the client's process had a processor; 50,000 events are 100 streams at "
-                    + "once, other numbers one stream.";
+            "The time is the one that the client's threads had a processor, with the tap and without by turns in one "
+                    + "process; the ratio is the middle one of those of neighbours, with the spread over processes. 50,000 events are "
+                    + "100 streams at once, other numbers one stream.";
 
     /** What each benchmark runs. */
     private static final Map<String, String> RUNS = Map.ofEntries(
@@ -79,7 +80,7 @@ public final class Report {
         }
 
         /**
-         * Turn by turn, where both took turns, since what disturbed one disturbed the one beside it. Each pair of processes is one
+         * Turn by turn, where both took turns, since what disturbed one disturbed the one beside it. Each process or pair of them is one
          * sample, whatever the number of its turns: they are not independent. Else to the first order: the errors of two
          * runs have nothing to do with each other.
          */

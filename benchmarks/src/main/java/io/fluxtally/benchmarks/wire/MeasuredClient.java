@@ -14,6 +14,7 @@ import java.io.FileOutputStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
@@ -30,14 +31,20 @@ import reactor.core.publisher.Flux;
 import reactor.netty.http.client.HttpClient;
 import reactor.netty.resources.ConnectionProvider;
 
-/** The measured process: reads streams in one of the ways that are compared, and writes what each sample spent. */
+/**
+ * The measured process: reads streams with the tap and without in turns, and writes what they spent. Both are in one process, so
+ * that they have their compiled code in common: of two processes that do the same, one can be faster by a third.
+ */
 final class MeasuredClient {
+
+    /** The last line that it writes. */
+    static final String END = "end";
 
     private static final Duration PATIENCE = Duration.ofMinutes(2);
     private static final String KEY = "none";
 
     /** How many turns the warm-up has at most. */
-    private static final int WARM_UP_TURNS = 10;
+    private static final int WARM_UP_TURNS = 6;
 
     /** After so many turns in a row in which nothing has become cheaper, nothing will. */
     private static final int TURNS_WITHOUT_GAIN = 2;
@@ -47,9 +54,9 @@ final class MeasuredClient {
 
     private final Family family;
     private final boolean decodes;
-    private final boolean tapped;
     private final int port;
-    private final WebClient.Builder web;
+    private final WebClient.Builder plain = WebClient.builder();
+    private final WebClient.Builder tapped;
 
     /** What the tap has booked. */
     private final LongAdder requests = new LongAdder();
@@ -57,45 +64,43 @@ final class MeasuredClient {
     private final LongAdder outputTokens = new LongAdder();
     private final LongAdder notReported = new LongAdder();
 
-    private MeasuredClient(Family family, boolean decodes, boolean tapped, int port) {
+    private MeasuredClient(Family family, boolean decodes, int port) {
         this.family = family;
         this.decodes = decodes;
-        this.tapped = tapped;
         this.port = port;
         ConnectionProvider connections =
                 ConnectionProvider.builder("measured").maxConnections(256).build();
-        this.web = WebClient.builder().clientConnector(new ReactorClientHttpConnector(HttpClient.create(connections)));
-        if (tapped) {
-            UsageRecorder recorder = UsageRecorder.withSinks(request -> {
-                requests.increment();
-                outputTokens.add(request.usage() == null ? 0 : request.usage().outputTokens());
-                if (request.source() != UsageSource.REPORTED || request.outcome() != RequestOutcome.COMPLETED) {
-                    notReported.increment();
-                }
-            });
-            web.filter(new WireTapExchangeFilter(
-                    WireTap.builder().recorder(recorder).build()));
-        }
+        plain.clientConnector(new ReactorClientHttpConnector(HttpClient.create(connections)));
+        UsageRecorder recorder = UsageRecorder.withSinks(request -> {
+            requests.increment();
+            outputTokens.add(request.usage() == null ? 0 : request.usage().outputTokens());
+            if (request.source() != UsageSource.REPORTED || request.outcome() != RequestOutcome.COMPLETED) {
+                notReported.increment();
+            }
+        });
+        this.tapped = plain.clone()
+                .filter(new WireTapExchangeFilter(
+                        WireTap.builder().recorder(recorder).build()));
     }
 
-    /** Arguments: the server's port, the family, {@code body} or {@code decoded}, {@code plain} or {@code tapped}, samples, their milliseconds. */
+    /** Arguments: the server's port, the family, {@code body} or {@code decoded}, turns, milliseconds of a turn. */
     public static void main(String[] arguments) {
         MeasuredClient client = new MeasuredClient(
-                Family.valueOf(arguments[1]),
-                arguments[2].equals("decoded"),
-                arguments[3].equals("tapped"),
-                Integer.parseInt(arguments[0]));
-        int samples = Integer.parseInt(arguments[4]);
-        long nanos = Long.parseLong(arguments[5]) * 1_000_000;
+                Family.valueOf(arguments[1]), arguments[2].equals("decoded"), Integer.parseInt(arguments[0]));
+        int turns = Integer.parseInt(arguments[3]);
+        long nanos = Long.parseLong(arguments[4]) * 1_000_000;
         try (PrintWriter out =
                 new PrintWriter(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8)) {
             client.warmUp(nanos);
-            for (int sample = 0; sample < samples; sample++) {
+            for (int turn = 0; turn < turns; turn++) {
                 for (Load load : Load.values()) {
-                    Spent spent = client.sample(load, nanos);
-                    out.println("%s %s %s".formatted(load, spent.nanos() / 1e3, spent.bytes()));
+                    for (Pair pair : client.turn(load, nanos)) {
+                        out.println("%s plain %s %s".formatted(load, pair.plain.nanos() / 1e3, pair.plain.bytes()));
+                        out.println("%s tapped %s %s".formatted(load, pair.tapped.nanos() / 1e3, pair.tapped.bytes()));
+                    }
                 }
             }
+            out.println(END);
         }
         System.exit(0);
     }
@@ -110,7 +115,10 @@ final class MeasuredClient {
         for (int turn = 0; turn < WARM_UP_TURNS && since < TURNS_WITHOUT_GAIN; turn++) {
             since++;
             for (Load load : Load.values()) {
-                long spent = sample(load, nanos).nanos();
+                long spent = turn(load, nanos).stream()
+                        .mapToLong(pair -> pair.plain.nanos())
+                        .min()
+                        .orElseThrow();
                 long before = cheapest.getOrDefault(load, Long.MAX_VALUE);
                 if (spent < before * GAIN) {
                     since = 0;
@@ -120,28 +128,41 @@ final class MeasuredClient {
         }
     }
 
-    /** Reads for so long, and returns what an operation came to. */
-    private Spent sample(Load load, long nanos) {
+    /** What an operation came to in either way, right one after the other. */
+    private record Pair(Spent plain, Spent tapped) {}
+
+    /** Reads for so long, in either way by turns. */
+    private List<Pair> turn(Load load, long nanos) {
         long requestsBefore = requests.sum();
         long tokensBefore = outputTokens.sum();
-        long expected = expected(load) * load.streams;
-        int operations = 0;
-        Flux<Long> operation =
-                Flux.range(0, load.streams).flatMap(number -> RunScope.start().wrap(stream(load)), load.streams);
+        List<Pair> pairs = new ArrayList<>();
         long begin = System.nanoTime();
-        Spent before = Spent.now();
         do {
-            long seen = Objects.requireNonNull(operation.reduce(0L, Long::sum).block(PATIENCE), "seen");
-            check("events or bytes", expected, seen);
-            operations++;
+            // Each is before the other as often as it is after it.
+            Spent first = operation(load, plain);
+            Spent ofTapped = operation(load, tapped).plus(operation(load, tapped));
+            Spent ofPlain = first.plus(operation(load, plain));
+            pairs.add(new Pair(ofPlain.per(2), ofTapped.per(2)));
         } while (System.nanoTime() - begin < nanos);
-        Spent spent = Spent.now().since(before);
-        if (tapped) {
-            check("requests", (long) operations * load.streams, requests.sum() - requestsBefore);
-            check("output tokens", (long) operations * load.events(), outputTokens.sum() - tokensBefore);
-            check("requests without the figure that was reported", 0, notReported.sum());
-        }
-        return new Spent(spent.nanos() / operations, spent.bytes() / operations);
+        long operations = 2L * pairs.size();
+        check("requests", operations * load.streams, requests.sum() - requestsBefore);
+        check("output tokens", operations * load.events(), outputTokens.sum() - tokensBefore);
+        check("requests without the figure that was reported", 0, notReported.sum());
+        return pairs;
+    }
+
+    /** Reads once, and returns what that spent. */
+    private Spent operation(Load load, WebClient.Builder web) {
+        Spent before = Spent.ofThreads();
+        long seen = Objects.requireNonNull(
+                Flux.range(0, load.streams)
+                        .flatMap(number -> RunScope.start().wrap(stream(load, web)), load.streams)
+                        .reduce(0L, Long::sum)
+                        .block(PATIENCE),
+                "seen");
+        Spent spent = Spent.ofThreads().since(before);
+        check("events or bytes", expected(load) * load.streams, seen);
+        return spent;
     }
 
     /** What is seen of one stream. */
@@ -160,7 +181,7 @@ final class MeasuredClient {
     }
 
     /** One stream, and the number of its events or, if it is not decoded, of its bytes. */
-    private Flux<Long> stream(Load load) {
+    private Flux<Long> stream(Load load, WebClient.Builder web) {
         String base = "http://127.0.0.1:%d/%d".formatted(port, load.eventsEach);
         if (!decodes) {
             return web.build()

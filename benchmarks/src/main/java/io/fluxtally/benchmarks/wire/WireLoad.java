@@ -13,65 +13,63 @@ import java.util.Locale;
 
 /**
  * The wire tap beside the same client without it: a real {@code WebClient} that reads streams over loopback, alone or with the
- * JSON decoded by Spring AI's client. What is compared is the time that the client's process had a processor, and what it
- * allocated, so the client has a process of its own; the server is in this one.
+ * JSON decoded by Spring AI's client. What is compared is the time that the client's threads had a processor, and what they
+ * allocated, so the clients have a process of their own; the server is in this one.
  *
- * <p>It is no JMH benchmark: that measures the time that passes, and one way after the other. Here processes with and without
- * take turns. Arguments: the result file, rounds (4), samples of each load in a round (4), milliseconds of a sample (500).
+ * <p>It is no JMH benchmark: that measures the time that passes, and one way after the other. Here the client with the tap and
+ * the one without take turns, operation by operation. Arguments: the result file, processes (5), turns of each (4),
+ * milliseconds of a turn (700).
  */
 public final class WireLoad {
 
     private static final List<String> READINGS = List.of("body", "decoded");
-    private static final List<String> METHODS = List.of("plain", "tapped");
 
     private WireLoad() {}
 
     /** Measures, and writes the file. */
     public static void main(String[] arguments) throws IOException {
         Path file = Path.of(arguments[0]);
-        int rounds = arguments.length > 1 ? Integer.parseInt(arguments[1]) : 4;
-        int samples = arguments.length > 2 ? Integer.parseInt(arguments[2]) : 4;
-        int millis = arguments.length > 3 ? Integer.parseInt(arguments[3]) : 500;
-        Samples all = new Samples();
+        int processes = arguments.length > 1 ? Integer.parseInt(arguments[1]) : 5;
+        int turns = arguments.length > 2 ? Integer.parseInt(arguments[2]) : 4;
+        int millis = arguments.length > 3 ? Integer.parseInt(arguments[3]) : 700;
+        Samples samples = new Samples();
         try (ModelServer server = ModelServer.start();
                 PrintWriter out =
                         new PrintWriter(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8)) {
-            for (int round = 1; round <= rounds; round++) {
+            for (int process = 0; process < processes; process++) {
                 for (Family family : Family.values()) {
                     for (String reading : READINGS) {
-                        for (String method : METHODS) {
-                            measure(all, server, family, reading, method, samples, millis);
-                        }
+                        measure(samples, server, family, reading, process, turns, millis);
                     }
                 }
-                out.println("round %d of %d".formatted(round, rounds));
-                out.println(all.table());
-                all.write(file);
+                out.println("process %d of %d".formatted(process + 1, processes));
+                out.println(samples.table());
+                samples.write(file);
             }
         }
     }
 
     private static void measure(
-            Samples all, ModelServer server, Family family, String reading, String method, int samples, int millis)
+            Samples samples, ModelServer server, Family family, String reading, int process, int turns, int millis)
             throws IOException {
-        String name = "Wire%s%s".formatted(capital(family.name()), capital(reading));
+        String benchmark = "Wire%s%s".formatted(capital(family.name()), capital(reading));
         try (ChildJvm client = ChildJvm.start(
                 MeasuredClient.class,
                 String.valueOf(server.port()),
                 family.name(),
                 reading,
-                method,
-                String.valueOf(samples),
+                String.valueOf(turns),
                 String.valueOf(millis))) {
-            for (int i = 0; i < samples * Load.values().length; i++) {
-                String[] sample = client.read().split(" ");
-                all.add(
-                        name,
+            for (String line = client.read(); !line.equals(MeasuredClient.END); line = client.read()) {
+                String[] sample = line.split(" ");
+                samples.addTurn(
+                        benchmark,
                         "events",
                         Load.valueOf(sample[0]).events(),
-                        method,
-                        Double.parseDouble(sample[1]),
-                        Double.parseDouble(sample[2]));
+                        sample[1],
+                        process,
+                        Double.parseDouble(sample[2]),
+                        Double.parseDouble(sample[3]));
             }
         }
     }
