@@ -26,7 +26,7 @@ import reactor.netty.resources.ConnectionProvider;
  * requests that takes about half of the machine's processors. The app has a process of its own, one with and one without, which take turns;
  * the model and those who ask are in this one.
  *
- * <p>Arguments: the result file, pairs of processes (6), turns of each (4), seconds of a turn (4), seconds of the warm-up of each (24).
+ * <p>Arguments: the result file, pairs of processes (6), turns of each (4), seconds of a turn (4), seconds of the warm-up of each (80).
  */
 public final class AppLoad {
 
@@ -48,7 +48,7 @@ public final class AppLoad {
         int pairs = arguments.length > 1 ? Integer.parseInt(arguments[1]) : 6;
         int turns = arguments.length > 2 ? Integer.parseInt(arguments[2]) : 4;
         int seconds = arguments.length > 3 ? Integer.parseInt(arguments[3]) : 4;
-        int warmth = arguments.length > 4 ? Integer.parseInt(arguments[4]) : 24;
+        int warmth = arguments.length > 4 ? Integer.parseInt(arguments[4]) : 80;
         try (PrintWriter out = new PrintWriter(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8);
                 ModelServer model = ModelServer.start()) {
             new AppLoad(out).run(model, file, pairs, turns, seconds, warmth);
