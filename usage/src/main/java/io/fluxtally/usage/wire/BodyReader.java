@@ -136,14 +136,36 @@ abstract sealed class BodyReader {
                 search.done(!sawUnread);
             } else if (length > 0 && (data[length - 1] != '}' || search.wants(data, length))) {
                 // An event that does not end like an object may be one that was cut short, and is looked at.
-                if (lastLength > 0 && length <= MAX_KEPT && search.isSuperseded(last, lastLength, data, length)) {
-                    keep(data, length);
-                    lastWaits = true;
+                if (length <= MAX_KEPT && skipSuperseding(data, 0, length) == length) {
+                    supersede(data, 0, length);
                 } else {
                     readLast();
                     read(data, length);
                 }
             }
+        }
+
+        @Override
+        public int skip(byte[] bytes, int from, int to) {
+            int passedOver = search.skip(bytes, from, to);
+            if (EventScanner.isEndOfEvent(bytes, passedOver, to)) {
+                return passedOver;
+            }
+            int superseding = skipSuperseding(bytes, from, to);
+            if (EventScanner.isEndOfEvent(bytes, superseding, to) && superseding - from <= MAX_KEPT) {
+                supersede(bytes, from, superseding - from);
+                return superseding;
+            }
+            return -1;
+        }
+
+        private int skipSuperseding(byte[] bytes, int from, int to) {
+            return lastLength == 0 ? -1 : search.skipSuperseding(last, lastLength, bytes, from, to);
+        }
+
+        private void supersede(byte[] bytes, int from, int length) {
+            keep(bytes, from, length);
+            lastWaits = true;
         }
 
         /** Reads the event that waits. */
@@ -160,18 +182,18 @@ abstract sealed class BodyReader {
                 boolean isKnown = search.found() != null;
                 search.read(data, length);
                 if (isKnown && length <= MAX_KEPT) {
-                    keep(data, length);
+                    keep(data, 0, length);
                 }
             } catch (IOException malformed) {
                 tooLong();
             }
         }
 
-        private void keep(byte[] data, int length) {
+        private void keep(byte[] bytes, int from, int length) {
             if (length > last.length) {
                 last = new byte[length + ROOM];
             }
-            System.arraycopy(data, 0, last, 0, length);
+            System.arraycopy(bytes, from, last, 0, length);
             lastLength = length;
         }
 

@@ -118,8 +118,12 @@ final class DialectSearch {
         return found == null || found.wants(json, length);
     }
 
-    boolean isSuperseded(byte[] earlier, int earlierLength, byte[] later, int laterLength) {
-        return found != null && found.isSuperseded(earlier, earlierLength, later, laterLength);
+    int skip(byte[] bytes, int from, int to) {
+        return found == null ? -1 : found.skip(bytes, from, to);
+    }
+
+    int skipSuperseding(byte[] earlier, int earlierLength, byte[] bytes, int from, int to) {
+        return found == null ? -1 : found.skipSuperseding(earlier, earlierLength, bytes, from, to);
     }
 
     /**

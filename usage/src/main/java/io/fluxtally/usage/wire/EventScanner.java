@@ -21,6 +21,14 @@ final class EventScanner {
         /** The data of an event: the first bytes of the array, which is used again for the next event. */
         void event(byte[] data, int length);
 
+        /**
+         * Takes an event by a look at the bytes from where its data begins, if that tells where it ends: at the
+         * {@linkplain #isEndOfEvent end of an event}, before any other line break.
+         *
+         * @return the index behind its data, or -1 if it is to be scanned
+         */
+        int skip(byte[] bytes, int from, int to);
+
         /** An event was longer than the limit. */
         void tooLong();
     }
@@ -29,6 +37,9 @@ final class EventScanner {
     private static final byte[] BYTE_ORDER_MARK = {(byte) 0xEF, (byte) 0xBB, (byte) 0xBF};
     private static final byte RECORD_SEPARATOR = 0x1E;
     private static final int FIRST_SIZE = 512;
+
+    /** How many bytes there are at the {@linkplain #isEndOfEvent end of an event}. */
+    private static final int END_OF_EVENT = 2;
 
     /** Little-endian, so that the lowest byte is the first. */
     private static final VarHandle EIGHT = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
@@ -72,6 +83,9 @@ final class EventScanner {
     private boolean emptyLine = true;
 
     private boolean afterCarriageReturn;
+
+    /** Whether an event had data in several lines: line breaks of data and of the stream are not to be told apart then. */
+    private boolean sawSeveralLines;
 
     private EventScanner(int limit, Handler handler, Kind kind) {
         this.limit = limit;
@@ -120,13 +134,34 @@ final class EventScanner {
                 pass(bytes, at, end - at);
                 at = end;
             } else if (state == State.NAME && matched == 0 && startsWithData(bytes, at, to)) {
-                beginData();
                 at += DATA.length + 1;
+                int end = skip(bytes, at, to);
+                if (end >= 0) {
+                    afterCarriageReturn = false;
+                    at = end;
+                    continue;
+                }
+                beginData();
             }
             if (at < to) {
                 take(bytes[at++]);
             }
         }
+    }
+
+    /** The index behind an event whose first data begins at a place, if the handler takes it by a look at it, or -1. */
+    private int skip(byte[] bytes, int from, int to) {
+        if (hasData || sawSeveralLines) {
+            return -1;
+        }
+        int value = from < to && bytes[from] == ' ' ? from + 1 : from;
+        int end = handler.skip(bytes, value, value + Math.min(to - value, limit));
+        return end < 0 ? -1 : end + END_OF_EVENT;
+    }
+
+    /** Whether an event ends at a place, be it -1: there are a line's end and an empty line. */
+    static boolean isEndOfEvent(byte[] bytes, int at, int to) {
+        return at >= 0 && at + 1 < to && bytes[at] == '\n' && bytes[at + 1] == '\n';
     }
 
     /** How many bytes are held of the event. */
@@ -197,6 +232,7 @@ final class EventScanner {
         state = State.VALUE;
         if (hasData) {
             append((byte) '\n');
+            sawSeveralLines = true;
         }
         hasData = true;
     }

@@ -44,6 +44,11 @@ class EventScannerTest {
                         "data in several lines",
                         "data: {\ndata:  \"a\":1\ndata\ndata:}\n\n",
                         List.of("{\n \"a\":1\n\n}")),
+                arguments("the same again", "data: a\n\ndata: a\n\ndata:a\n\n", List.of("a", "a", "a")),
+                arguments("the same and more", "data: a\n\ndata: a\ndata: b\n\n", List.of("a", "a\nb")),
+                arguments("the same after more", "data: a\n\ndata: b\ndata: a\n\n", List.of("a", "b\na")),
+                arguments("the same at a line's end", "data: a\n\ndata: a\n", List.of("a", "a")),
+                arguments("several lines, then one", "data: a\ndata: b\n\ndata: a\nb\n\n", List.of("a\nb", "a")),
                 arguments("comments", ": hello\ndata: a\n:HTTP_STATUS/200\n:\n\n:\n\n", List.of("a")),
                 arguments("other fields", "id:1\nevent:result\ndata:a\nretry: 5\n\n", List.of("a")),
                 arguments("a field without colon", "data\n\nfoo\n\n", List.of("")),
@@ -172,6 +177,17 @@ class EventScannerTest {
     }
 
     @Test
+    void anEventInOnePieceMayBeTakenByALook() {
+        Events events = new Events();
+
+        EventScanner.ofEvents(LIMIT, events)
+                .feed(buffer("data: a\n\nid: 1\ndata:a\n\ndata: a\n\n".getBytes(UTF_8), false));
+
+        assertThat(text(events.data)).containsExactly("a", "a", "a");
+        assertThat(events.skipped).isEqualTo(2);
+    }
+
+    @Test
     void anEventOfExactlyTheLimitIsRead() {
         assertThat(text(scan(LIMIT, bytes("data: " + "x".repeat(LIMIT) + "\n\n"))))
                 .containsExactly("x".repeat(LIMIT));
@@ -192,6 +208,18 @@ class EventScannerTest {
 
         assertThat(show(scan(LIMIT, bytes(line + line + "\ndata: b\n\n"))))
                 .isEqualTo(show(Arrays.asList(null, "b".getBytes(UTF_8))));
+    }
+
+    @Test
+    void anEventBeyondTheLimitIsNotTakenByALook() {
+        byte[] tooLong = "x".repeat(LIMIT + 1).getBytes(UTF_8);
+        Events events = new Events();
+        events.data.add(tooLong);
+
+        EventScanner.ofEvents(LIMIT, events)
+                .feed(buffer(("data:a\n\ndata:" + text(events.data).get(0) + "\n\n").getBytes(UTF_8), false));
+
+        assertThat(show(events.data)).isEqualTo(show(Arrays.asList(tooLong, "a".getBytes(UTF_8), null)));
     }
 
     @Test
@@ -235,6 +263,11 @@ class EventScannerTest {
             @Override
             public void event(byte[] data, int length) {
                 read[0] += length;
+            }
+
+            @Override
+            public int skip(byte[] bytes, int from, int to) {
+                return -1;
             }
 
             @Override
@@ -322,13 +355,29 @@ class EventScannerTest {
         return events.data;
     }
 
+    /** Takes an event that is there as a whole, and was before, by a look. */
     private static final class Events implements EventScanner.Handler {
 
         final List<byte[]> data = new ArrayList<>();
+        private int skipped;
 
         @Override
         public void event(byte[] bytes, int length) {
             data.add(Arrays.copyOf(bytes, length));
+        }
+
+        @Override
+        public int skip(byte[] bytes, int from, int to) {
+            for (byte[] earlier : data) {
+                int end = earlier == null ? -1 : from + earlier.length;
+                if (EventScanner.isEndOfEvent(bytes, end, to)
+                        && Arrays.equals(earlier, 0, earlier.length, bytes, from, end)) {
+                    data.add(earlier);
+                    skipped++;
+                    return end;
+                }
+            }
+            return -1;
         }
 
         @Override

@@ -48,6 +48,8 @@ class ReadEventsTest {
                         .usage())
                 .isEqualTo(TokenUsage.of(26, 8));
         assertThat(dialect.parsed).isEqualTo(3);
+        // The second, as those after it are like it, and those that are parsed later.
+        assertThat(dialect.searched).isEqualTo(3);
     }
 
     @Test
@@ -67,13 +69,16 @@ class ReadEventsTest {
                 .isEqualTo(TokenUsage.of(26, EVENTS + 1));
         // The first two, the last of those that are alike, and the one that finishes.
         assertThat(dialect.parsed).isLessThanOrEqualTo(4);
+        // The second and the one that finishes.
+        assertThat(dialect.searched).isEqualTo(2);
     }
 
-    /** A dialect that counts the events that its reading is shown. */
+    /** A dialect that counts the events that its reading is shown, and those whose bytes it is asked about one by one. */
     private static final class CountingDialect implements Dialect {
 
         private final Dialect dialect;
         private int parsed;
+        private int searched;
 
         CountingDialect(Dialect dialect) {
             this.dialect = dialect;
@@ -101,12 +106,18 @@ class ReadEventsTest {
 
                 @Override
                 public boolean wants(byte[] json, int length) {
+                    searched++;
                     return reading.wants(json, length);
                 }
 
                 @Override
-                public boolean isSuperseded(byte[] earlier, int earlierLength, byte[] later, int laterLength) {
-                    return reading.isSuperseded(earlier, earlierLength, later, laterLength);
+                public int skip(byte[] bytes, int from, int to) {
+                    return reading.skip(bytes, from, to);
+                }
+
+                @Override
+                public int skipSuperseding(byte[] earlier, int earlierLength, byte[] bytes, int from, int to) {
+                    return reading.skipSuperseding(earlier, earlierLength, bytes, from, to);
                 }
 
                 @Override

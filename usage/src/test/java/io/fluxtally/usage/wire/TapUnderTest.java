@@ -74,6 +74,18 @@ public final class TapUnderTest {
         return all.get(0);
     }
 
+    /** Checks that the one request that was booked here since the last time is the same as there, and as many events unread. */
+    public void assertBookedAs(TapUnderTest other) {
+        RequestUsage here = only();
+        RequestUsage there = other.only();
+        assertThat(here.usage()).isEqualTo(there.usage());
+        assertThat(here.source()).isEqualTo(there.source());
+        assertThat(here.outcome()).isEqualTo(there.outcome());
+        assertThat(here.responseId()).isEqualTo(there.responseId());
+        assertThat(here.reported()).isEqualTo(there.reported());
+        assertThat(tap.unreadEvents()).isEqualTo(other.tap.unreadEvents());
+    }
+
     public static RequestHead post(String path, String... headers) {
         Set<String> names = new TreeSet<>(String.CASE_INSENSITIVE_ORDER);
         names.addAll(List.of(headers));

@@ -106,6 +106,11 @@ public final class AnthropicDialect implements Dialect {
         }
 
         @Override
+        public int skip(byte[] bytes, int from, int to) {
+            return wantedEvents.skip(bytes, from, to);
+        }
+
+        @Override
         public void beginEvent() {
             event.clear();
             eventCompaction.clear();

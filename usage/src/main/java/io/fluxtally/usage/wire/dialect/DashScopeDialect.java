@@ -114,8 +114,8 @@ public final class DashScopeDialect implements Dialect {
 
         /** Each frame has all figures so far, and but for those and the text most frames are the same. */
         @Override
-        public boolean isSuperseded(byte[] earlier, int earlierLength, byte[] later, int laterLength) {
-            return SimilarEvents.differInTextAndTokensOnly(earlier, earlierLength, later, laterLength);
+        public int skipSuperseding(byte[] earlier, int earlierLength, byte[] bytes, int from, int to) {
+            return SimilarEvents.skipDifferingInTextAndTokens(earlier, earlierLength, bytes, from, to);
         }
 
         @Override

@@ -111,6 +111,13 @@ final class JsonBytes {
         return (differences - ONES) & ~differences & (ONES << 7);
     }
 
+    /**
+     * The highest bit of each of eight bytes that is a control character; and maybe, as above, of others behind one.
+     */
+    static long controlsIn(long eight) {
+        return (eight - ONES * ' ') & ~eight & (ONES << 7);
+    }
+
     private static boolean startsWith(byte[] json, int from, byte[] name) {
         for (int i = 0; i < name.length; i++) {
             if (json[from + i] != name[i]) {

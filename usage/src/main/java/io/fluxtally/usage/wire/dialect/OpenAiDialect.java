@@ -122,6 +122,11 @@ public final class OpenAiDialect implements Dialect {
         }
 
         @Override
+        public int skip(byte[] bytes, int from, int to) {
+            return wantedEvents.skip(bytes, from, to);
+        }
+
+        @Override
         public void beginEvent() {
             choiceInEvent = false;
             event = new UsageFigures();

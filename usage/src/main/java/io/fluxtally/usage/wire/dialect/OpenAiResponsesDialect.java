@@ -91,6 +91,11 @@ public final class OpenAiResponsesDialect implements Dialect {
         }
 
         @Override
+        public int skip(byte[] bytes, int from, int to) {
+            return wantedEvents.skip(bytes, from, to);
+        }
+
+        @Override
         public void beginEvent() {
             event = new UsageFigures();
         }

@@ -38,16 +38,33 @@ public abstract class ResponseReading {
     }
 
     /**
-     * Whether an event, once it is read, leaves nothing of the one before it: then that one need not be read at all. It may
-     * say no too often. Both are wanted, there was nothing between them that is, and the earlier one is known to be JSON.
+     * Where an event ends that is not {@linkplain #wants wanted} and so much like an earlier one that a comparison tells both:
+     * that spares looking for its end. It may say too often that there is none.
+     *
+     * @param bytes the event, and maybe more behind it; not to be kept
+     * @param from where it begins
+     * @param to where the bytes end
+     * @return the index behind the event, which has no line break, or -1
+     */
+    public int skip(byte[] bytes, int from, int to) {
+        return -1;
+    }
+
+    /**
+     * Where an event ends that, once it is read, leaves nothing of the one before it, so that that one need not be read at
+     * all. It may say too often that there is none. There was nothing wanted between the two, and the earlier one is known to
+     * be JSON, and has no line break if the later one has none.
      *
      * @param earlier the event before, from the array's start; not to be kept
      * @param earlierLength how many bytes of the array are that event
-     * @param later the event after it, likewise
-     * @param laterLength how many bytes of the array are the event after it
+     * @param bytes the event after it, and maybe more behind it; not to be kept
+     * @param from where the event after it begins
+     * @param to where the bytes end
+     * @return the index behind the event after it, which is wanted and JSON too and has no line break that the earlier one has
+     *     not, or -1
      */
-    public boolean isSuperseded(byte[] earlier, int earlierLength, byte[] later, int laterLength) {
-        return false;
+    public int skipSuperseding(byte[] earlier, int earlierLength, byte[] bytes, int from, int to) {
+        return -1;
     }
 
     /**

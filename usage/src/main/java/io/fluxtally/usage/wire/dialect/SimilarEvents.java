@@ -39,36 +39,41 @@ final class SimilarEvents {
     }
 
     /**
-     * Whether two events, the first of which is JSON, differ at most in the strings of {@code content},
-     * {@code reasoning_content} and {@code text} and in the numbers of fields whose names end in {@code _tokens}. Then the
-     * second is JSON too, and its numbers are counts. Whatever is not plain, such as an escape in a string that differs or a
-     * blank before a number, makes the answer no.
+     * The index behind bytes from a place on that differ from an event, which is JSON, at most in the strings of
+     * {@code content}, {@code reasoning_content} and {@code text} and in the numbers of fields whose names end in
+     * {@code _tokens}, or -1 if there are none. They are JSON too, and their numbers are counts. Whatever is not plain, such
+     * as an escape in a string that differs or a blank before a number, makes them none.
      */
-    static boolean differInTextAndTokensOnly(byte[] one, int oneLength, byte[] other, int otherLength) {
-        return isSimilar(one, oneLength, other, otherLength, true);
+    static int skipDifferingInTextAndTokens(byte[] event, int eventLength, byte[] bytes, int from, int to) {
+        return skipSimilar(event, eventLength, bytes, from, to, true);
     }
 
     /**
-     * Whether two events differ at most in strings that are text, escapes and all, or a tool's arguments, and in numbers of
-     * tokens or of the event. Then they have the same fields, but neither need be JSON.
+     * The index behind bytes from a place on that differ from an event at most in strings that are text, escapes and all, or
+     * a tool's arguments, and in numbers of tokens or of the event, or -1 if there are none. They have the same fields, but
+     * need be no more JSON than the event, and no line break that it has not.
      */
-    static boolean differInPassedOverOnly(byte[] one, int oneLength, byte[] other, int otherLength) {
-        return isSimilar(one, oneLength, other, otherLength, false);
+    static int skipDifferingInPassedOver(byte[] event, int eventLength, byte[] bytes, int from, int to) {
+        return skipSimilar(event, eventLength, bytes, from, to, false);
     }
 
-    private static boolean isSimilar(byte[] one, int oneLength, byte[] other, int otherLength, boolean isPlain) {
+    private static int skipSimilar(
+            byte[] one, int oneLength, byte[] other, int otherFrom, int otherTo, boolean isPlain) {
         int i = 0;
-        int j = 0;
+        int j = otherFrom;
         while (true) {
             int from = i;
-            int same = Arrays.mismatch(one, i, oneLength, other, j, otherLength);
+            int same = Arrays.mismatch(one, i, oneLength, other, j, otherTo);
             if (same < 0) {
-                return true;
+                return otherTo;
             }
             i += same;
             j += same;
-            if (i == oneLength || j == otherLength) {
-                return false;
+            if (i == oneLength) {
+                return j;
+            }
+            if (j == otherTo) {
+                return NOWHERE;
             }
             int back = i - startOfNumber(one, from, i);
             boolean isNumber =
@@ -77,12 +82,12 @@ final class SimilarEvents {
                 back = i - startOfText(one, from, i, isPlain ? TEXTS : PASSED_OVER);
             }
             if (back > same) {
-                return false;
+                return NOWHERE;
             }
             i = isNumber ? endOfNumber(one, i - back, oneLength) : endOfText(one, i - back, oneLength, isPlain);
-            j = isNumber ? endOfNumber(other, j - back, otherLength) : endOfText(other, j - back, otherLength, isPlain);
+            j = isNumber ? endOfNumber(other, j - back, otherTo) : endOfText(other, j - back, otherTo, isPlain);
             if (i == NOWHERE || j == NOWHERE) {
-                return false;
+                return NOWHERE;
             }
         }
     }
@@ -139,7 +144,7 @@ final class SimilarEvents {
                 break;
             }
             byte b = json[i++];
-            if (b >= 0 && (b < ' ' || b == '\\')) {
+            if (isControl(b) || b == '\\') {
                 return NOWHERE;
             }
             int more = b >= 0 ? 0 : (b & 0xE0) == 0xC0 ? 1 : (b & 0xF0) == 0xE0 ? 2 : (b & 0xF8) == 0xF0 ? 3 : length;
@@ -152,17 +157,23 @@ final class SimilarEvents {
         return i < length ? i : NOWHERE;
     }
 
-    /** Where a string ends, at its quote, or {@link #NOWHERE}. */
+    /** Where a string without control characters ends, at its quote, or {@link #NOWHERE}. */
     private static int endOfAnyText(byte[] json, int from, int length) {
         int i = from;
         while (i < length && json[i] != '"') {
-            while (i <= length - Long.BYTES && !hasQuoteOrBackslash((long) JsonBytes.EIGHT.get(json, i))) {
+            while (i <= length - Long.BYTES && isAnyText((long) JsonBytes.EIGHT.get(json, i))) {
                 i += Long.BYTES;
             }
             if (i == length || json[i] == '"') {
                 break;
             }
-            i += json[i] == '\\' ? 2 : 1;
+            if (json[i] == '\\') {
+                i++;
+            }
+            if (i < length && isControl(json[i])) {
+                return NOWHERE;
+            }
+            i++;
         }
         return i < length ? i : NOWHERE;
     }
@@ -170,6 +181,15 @@ final class SimilarEvents {
     /** Whether eight bytes are ASCII that stands in a string for itself. */
     private static boolean isPlain(long eight) {
         return ((eight | (eight - JsonBytes.ONES * ' ')) & (JsonBytes.ONES << 7)) == 0 && !hasQuoteOrBackslash(eight);
+    }
+
+    /** Whether eight bytes stand in a string for themselves or are of characters that do. */
+    private static boolean isAnyText(long eight) {
+        return JsonBytes.controlsIn(eight) == 0 && !hasQuoteOrBackslash(eight);
+    }
+
+    private static boolean isControl(byte b) {
+        return b >= 0 && b < ' ';
     }
 
     private static boolean hasQuoteOrBackslash(long eight) {

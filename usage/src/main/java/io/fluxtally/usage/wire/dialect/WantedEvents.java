@@ -25,9 +25,14 @@ final class WantedEvents {
         this.wanted = wanted;
     }
 
+    /** The index behind an event that begins at a place and, as is seen at once, is not wanted, or -1. */
+    int skip(byte[] bytes, int from, int to) {
+        return passedLength == 0 ? -1 : SimilarEvents.skipDifferingInPassedOver(passed, passedLength, bytes, from, to);
+    }
+
     /** Whether an event is wanted: the first bytes of the array. It may be so too often. */
     boolean contain(byte[] json, int length) {
-        if (SimilarEvents.differInPassedOverOnly(passed, passedLength, json, length)) {
+        if (skip(json, 0, length) == length) {
             return false;
         }
         if (wanted.isAnyIn(json, length)) {
