@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -29,6 +30,13 @@ public final class Report {
             "The time is the one that the client's threads had a processor, with the tap and without by turns in one "
                     + "process; the ratio is the middle one of those of neighbours, with the spread over processes. 50,000 events are "
                     + "100 streams at once, other numbers one stream.";
+
+    /** The least share of the samples that there is a row for. */
+    private static final double LARGE_SHARE = 0.01;
+
+    private static final String PROFILE =
+            "The shares of the samples of CPU profiles, by whose code was running or had called the JDK's; what has less than a "
+                    + "hundredth in each is left out.";
 
     /** What each benchmark runs. */
     private static final Map<String, String> RUNS = Map.ofEntries(
@@ -171,6 +179,7 @@ public final class Report {
                         machine.path("system").asText()));
         benchmarks(whole.path("results")).forEach((name, benchmark) -> append(page, name, benchmark));
         appendMemory(page, whole.path("memory"));
+        whole.path("profiles").forEach(profile -> appendProfile(page, profile));
     }
 
     private static Map<String, Benchmark> benchmarks(JsonNode results) {
@@ -313,6 +322,37 @@ public final class Report {
                     page,
                     List.of(figure.path("what").asText(), count, figure(figure).toString()));
         }
+    }
+
+    /** In whose code the samples are, as shares of those of a way; what nowhere has many of them is left out. */
+    private static void appendProfile(StringBuilder page, JsonNode profile) {
+        page.append(
+                "\n### %s, profiled\n\n%s\n\n".formatted(profile.path("what").asText(), PROFILE));
+        List<String> head = new ArrayList<>(List.of(profile.path("by").asText()));
+        List<String> samples = new ArrayList<>(List.of("samples"));
+        Map<String, Map<String, Double>> shares = new TreeMap<>();
+        for (JsonNode way : profile.path("ways")) {
+            String name = way.path("way").asText();
+            long all = way.path("samples").asLong();
+            head.add(name);
+            samples.add(String.format(Locale.ROOT, "%,d", all));
+            way.path("parts")
+                    .properties()
+                    .forEach(owner -> shares.computeIfAbsent(owner.getKey(), none -> new TreeMap<>())
+                            .put(name, owner.getValue().asDouble() / all));
+        }
+        line(page, head);
+        line(page, head.stream().map(column -> "---").toList());
+        shares.forEach((owner, share) -> {
+            if (Collections.max(share.values()) >= LARGE_SHARE) {
+                List<String> cells = new ArrayList<>(List.of("`%s`".formatted(owner)));
+                for (String way : head.subList(1, head.size())) {
+                    cells.add(String.format(Locale.ROOT, "%.1f %%", 100 * share.getOrDefault(way, 0.0)));
+                }
+                line(page, cells);
+            }
+        });
+        line(page, samples);
     }
 
     private static String ratio(@Nullable Figure one, @Nullable Figure other) {

@@ -118,6 +118,44 @@ class ReportTest {
     }
 
     @Test
+    @DisplayName("a profile tells shares by package or method, with what the JDK does counted as its caller's")
+    void profile() throws Exception {
+        Path on = Files.writeString(folder.resolve("on.txt"), """
+                java/lang/Thread.run_[0];io/some/Loop.run_[j];io/fluxtally/usage/Tap.onNext_[j];java/util/HashMap.get_[j];itable stub 30
+                java/lang/Thread.run_[0];io/some/Loop.run_[j];io/fluxtally/usage/wire/Scan$Er.scan_[j] 20
+                java/lang/Thread.run_[0];io/some/Loop.run_[j];/usr/lib/x86/libc.so.6 49
+                java/lang/Thread.run_[0] 900
+                io/fluxtally/benchmarks/App.main_[j] 1
+                """);
+        Path off = Files.writeString(folder.resolve("off.txt"), "io/some/Loop.run_[j] 7\nlibjvm.so;Compile::run 3\n");
+        Profile.main(new String[] {
+            folder.resolve("profile.json").toString(), "App", "package", "off=" + off, "on=" + on, "on=" + on
+        });
+
+        assertThat(Report.of(folder)).contains("### App, profiled").endsWith("""
+                        | package | off | on |
+                        | --- | --- | --- |
+                        | `JVM` | 30.0 % | 90.0 % |
+                        | `io.fluxtally` | 0.0 % | 5.0 % |
+                        | `io.some` | 70.0 % | 4.9 % |
+                        | samples | 10 | 2,000 |
+                        """);
+        Profile.main(
+                new String[] {folder.resolve("profile.json").toString(), "App", "method", "off=" + off, "on=" + on});
+        assertThat(Report.of(folder)).endsWith("""
+                        | method | off | on |
+                        | --- | --- | --- |
+                        | `JVM` | 30.0 % | 90.0 % |
+                        | `Loop.run` | 70.0 % | 4.9 % |
+                        | `Scan$Er.scan` | 0.0 % | 2.0 % |
+                        | `Tap.onNext` | 0.0 % | 3.0 % |
+                        | samples | 10 | 1,000 |
+                        """);
+        assertThatThrownBy(() -> Profile.main(new String[] {"profile.json", "App", "package", "off"}))
+                .hasMessage("a profile must be way=file, but is \"off\"");
+    }
+
+    @Test
     @DisplayName("benchmarks run once with each number of threads")
     void numbersOfThreads() {
         assertThat(Benchmarks.byThreads(new String[] {"Tally", "-t", "1,16", "-f", "1"}))
