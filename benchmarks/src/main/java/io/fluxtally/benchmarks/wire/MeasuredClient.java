@@ -37,6 +37,9 @@ import reactor.netty.resources.ConnectionProvider;
  */
 final class MeasuredClient {
 
+    /** The first line that it writes: a profiler may greet before it. */
+    static final String BEGIN = "begin";
+
     /** The last line that it writes. */
     static final String END = "end";
 
@@ -91,6 +94,7 @@ final class MeasuredClient {
         long nanos = Long.parseLong(arguments[4]) * 1_000_000;
         try (PrintWriter out =
                 new PrintWriter(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8)) {
+            out.println(BEGIN);
             client.warmUp(nanos);
             for (int turn = 0; turn < turns; turn++) {
                 for (Load load : Load.values()) {

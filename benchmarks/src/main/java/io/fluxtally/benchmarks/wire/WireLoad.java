@@ -60,6 +60,10 @@ public final class WireLoad {
                 reading,
                 String.valueOf(turns),
                 String.valueOf(millis))) {
+            String begin = client.read();
+            while (!begin.equals(MeasuredClient.BEGIN)) {
+                begin = client.read();
+            }
             for (String line = client.read(); !line.equals(MeasuredClient.END); line = client.read()) {
                 String[] sample = line.split(" ");
                 samples.addTurn(
