@@ -19,10 +19,12 @@ import org.openjdk.jmh.annotations.Warmup;
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
-// Spring AI Alibaba nests its steps: with the stack that is the default it stops answering before 400 of them.
-@Fork(value = 2, jvmArgsAppend = "-Xss4m")
-@Warmup(iterations = 2, time = 1)
-@Measurement(iterations = 3, time = 1)
+// A run has hundreds of megabytes of garbage: in a heap that still grows, the pages that are new would be measured with it.
+@Fork(
+        value = 2,
+        jvmArgsAppend = {"-Xms3g", "-Xmx3g", "-XX:+AlwaysPreTouch"})
+@Warmup(iterations = 3, time = 3)
+@Measurement(iterations = 5, time = 3)
 @NullUnmarked
 public class GraphManyChunks {
 
