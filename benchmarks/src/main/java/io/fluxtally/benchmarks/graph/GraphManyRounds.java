@@ -19,7 +19,8 @@ import org.openjdk.jmh.annotations.Warmup;
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
-// A run has hundreds of megabytes of garbage: in a heap that still grows, the pages that are new would be measured with it.
+// A run has hundreds of megabytes of garbage: in a heap that still grows, the pages that are new would be measured with
+// it.
 @Fork(
         value = 2,
         jvmArgsAppend = {"-Xms3g", "-Xmx3g", "-XX:+AlwaysPreTouch"})
