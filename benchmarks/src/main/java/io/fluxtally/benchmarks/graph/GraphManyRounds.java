@@ -19,8 +19,7 @@ import org.openjdk.jmh.annotations.Warmup;
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
-// A run has hundreds of megabytes of garbage: in a heap that still grows, the pages that are new would be measured with
-// it.
+// The new pages of a heap that grows would be measured too: a run of many rounds has hundreds of megabytes of garbage.
 @Fork(
         value = 2,
         jvmArgsAppend = {"-Xms3g", "-Xmx3g", "-XX:+AlwaysPreTouch"})
